@@ -1,0 +1,80 @@
+"""What a flow yields: a request to send, or a wait. What it gets back: the response, or nothing.
+
+A flow is a generator that holds one conversation with a provider. It may wait for a server, never for a
+human. It knows no clock, no randomness and no socket: those come in as arguments or as yielded steps, so a
+flow can be driven by hand in a test with `next`, `send` and `throw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+T = TypeVar("T")
+
+TOKEN_BYTES = 256 * 1024
+DOCUMENT_BYTES = 1024 * 1024
+CALL_SECONDS = 10.0
+LIMITS = "authflow.limits"
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Let `seconds` pass on the injected clock."""
+
+    seconds: float
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much of an answer is read, decoded, and how long one call may take in all (seconds)."""
+
+    most_bytes: int = TOKEN_BYTES
+    seconds: float = CALL_SECONDS
+
+
+Step = httpx.Request | Wait
+Flow = Generator[Step, httpx.Response | None, T]
+
+DEFAULT_LIMITS = Limits()
+
+
+def build_request(
+    method: str,
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> httpx.Request:
+    """A request that asks for JSON and carries its own limits (`request.extensions`)."""
+    asked = {"accept": "application/json", "user-agent": "authflow"}
+    return httpx.Request(
+        method,
+        url,
+        params=None if not params else dict(params),
+        data=None if form is None else dict(form),
+        headers={**asked, **(headers or {})},
+        extensions={LIMITS: limits},
+    )
+
+
+def limits_of(request: httpx.Request) -> Limits:
+    """The limits a request was built with; the defaults for one that a provider's hook made by hand."""
+    found: Any = request.extensions.get(LIMITS)
+    return found if isinstance(found, Limits) else DEFAULT_LIMITS
+
+
+def fetch(request: httpx.Request) -> Flow[httpx.Response]:
+    """`response = yield from fetch(request)`, precisely typed."""
+    response = yield request
+    if response is None:
+        raise RuntimeError("a driver must answer a request with its response")
+    return response
+
+
+def wait(seconds: float) -> Flow[None]:
+    """`yield from wait(1.5)`."""
+    yield Wait(seconds)

@@ -1,0 +1,190 @@
+"""The data of a login: tokens, users, pending attempts, and the record that a store keeps.
+
+Rule 1: every struct is frozen; a change is a new struct.
+Rule 2: `repr` never shows a secret. A field that holds one is listed in `_SECRET_FIELDS`.
+
+Times are seconds since the epoch, UTC, as floats. Lifetimes are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from .errors import ErrorInfo
+
+RECORD_FORMAT = 1
+
+_SECRET_FIELDS = frozenset(
+    {
+        "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier", "state_value",
+        "app_data", "profile", "claims", "binding", "exchange", "code",
+    }
+)  # fmt: skip
+
+
+class Redacted:
+    """Mixin: a `repr` that shows which secrets are there, and none of them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.__struct_fields__:  # type: ignore[attr-defined]
+            value = getattr(self, name)
+            if name in _SECRET_FIELDS and value:
+                value = "…"
+            elif name in _SECRET_FIELDS or value is None:
+                continue
+            shown.append(f"{name}={value!r}" if value != "…" else f"{name}=…")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    __str__ = __repr__
+
+
+class Key(NamedTuple):
+    """What a session is kept under. As a string: `owner/provider/account`, each part percent-encoded."""
+
+    owner: str
+    provider: str
+    account: str
+
+    def __str__(self) -> str:
+        return "/".join(quote(part, safe="") for part in self)
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        owner, provider, account = (unquote(part) for part in text.split("/"))
+        return cls(owner, provider, account)
+
+
+class Token(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A token response (RFC 6749 §5.1). `expires_at` is absolute; `extra` is all else the provider said."""
+
+    access_token: str
+    token_type: str = "Bearer"
+    scope: tuple[str, ...] = ()
+    expires_in: float | None = None
+    expires_at: float | None = None
+    refresh_token: str | None = None
+    id_token: str | None = None
+    extra: dict[str, Any] = {}
+
+    def to_json(self) -> str:
+        """Plain JSON, secrets included: seal it before you store it (`session.dump()` does)."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Token:
+        """Reads `to_json()`, Flet's saved tokens, and any token response: unknown members go to `extra`.
+
+        Raises `ValueError` when `text` is no JSON object with a non-empty `access_token`.
+        """
+        try:
+            members = msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise ValueError("a saved token must be a JSON object, as Token.to_json() writes it") from None
+        extra = members.pop("extra", None) or {}
+        known = {name: members.pop(name) for name in cls.__struct_fields__ if name in members}
+        scope = known.get("scope")
+        if isinstance(scope, str):
+            known["scope"] = tuple(scope.replace(",", " ").split())
+        elif scope is None:
+            known.pop("scope", None)
+        known = {name: value for name, value in known.items() if value is not None}
+        try:
+            token = msgspec.convert({**known, "extra": {**members, **extra}}, cls)
+        except (msgspec.MsgspecError, TypeError):
+            raise ValueError("a saved token must hold an access_token and well-typed members") from None
+        if not token.access_token:
+            raise ValueError("a saved token must hold an access_token")
+        return token
+
+
+class Group(Mapping[str, Any]):
+    """A group the user is in: the provider's own data, with `name`."""
+
+    __slots__ = ("_data", "name")
+
+    def __init__(self, data: Mapping[str, Any], name: str) -> None:
+        self._data = dict(data)
+        self.name = name
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r})"
+
+
+class Profile(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A user as the provider's preset read it: the id always a string, the raw profile kept as it came."""
+
+    id: str
+    data: dict[str, Any] = {}
+    name: str | None = None
+    email: str | None = None
+    email_verified: bool | None = None
+    picture: str | None = None
+    groups: tuple[tuple[str, dict[str, Any]], ...] = ()
+    groups_complete: bool = True
+
+
+class User(Mapping[str, Any]):
+    """The signed-in human: a read-only mapping over the provider's own profile.
+
+    `id` is always a `str`. Which member it comes from is the provider's matter (GitHub's number, OpenID
+    Connect's `sub`, Entra's `oid`). `groups` is filled by `login(fetch_groups=True)`.
+    """
+
+    __slots__ = ("_profile", "groups")
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self.groups: tuple[Group, ...] = tuple(Group(data, name) for name, data in profile.groups)
+
+    @property
+    def id(self) -> str:
+        return self._profile.id
+
+    @property
+    def name(self) -> str | None:
+        return self._profile.name
+
+    @property
+    def email(self) -> str | None:
+        return self._profile.email
+
+    @property
+    def email_verified(self) -> bool | None:
+        return self._profile.email_verified
+
+    @property
+    def picture(self) -> str | None:
+        return self._profile.picture
+
+    @property
+    def groups_complete(self) -> bool:
+        """False when the provider said that there are more groups than it told."""
+        return self._profile.groups_complete
+
+    def __getitem__(self, key: str) -> Any:
+        return self._profile.data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._profile.data)
+
+    def __len__(self) -> int:
+        return len(self._profile.data)
+
+    def __repr__(self) -> str:
+        return f"User(id={self.id!r})"
