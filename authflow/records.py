@@ -14,7 +14,9 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from .chart import State
 from .errors import ErrorInfo
+from .events import AuthEvent
 
 RECORD_FORMAT = 1
 
@@ -188,3 +190,93 @@ class User(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"User(id={self.id!r})"
+
+
+class PendingRef(msgspec.Struct, frozen=True, gc=False):
+    """A pending attempt as the session's record names it: public id, hash of its state, deadline."""
+
+    attempt: str
+    state_hash: str
+    deadline: float
+
+
+class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A pending attempt as the store keeps it under the hash of its state (RFC 6749 §10.12).
+
+    `key` is the session's; `beside` says that the attempt runs beside a live session. `binding_hash` ties
+    the callback to the browser that began; only loopback and paste do without. `used_at` is set by the one
+    callback that won; `outcome` is what it came to, for the same callback arriving again.
+    """
+
+    attempt: str
+    key: str
+    code_verifier: str
+    redirect_uri: str
+    created_at: float
+    deadline: float
+    nonce: str | None = None
+    scope: tuple[str, ...] = ()
+    beside: bool = False
+    epoch: int = 0
+    binding_hash: str | None = None
+    fetch_user: bool = True
+    fetch_groups: bool = False
+    max_age: float | None = None
+    acr_values: tuple[str, ...] = ()
+    app_data: Any = None
+    used_at: float | None = None
+    done: bool = False
+    outcome: AuthEvent | None = None
+    error: ErrorInfo | None = None
+
+
+class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Everything a session is, as data: what a store keeps under the session's key.
+
+    `epoch` grows with every login and every logout: it says *which* login this is. `generation` grows with
+    every set of tokens inside an epoch. `profile` and `claims` are kept as JSON bytes and decoded on demand.
+    """
+
+    format: int = RECORD_FORMAT
+    state: State = State.IDLE
+    since: float = 0.0
+    epoch: int = 0
+    generation: int = 0
+    issuer: str = ""
+    subject: str = ""
+    token: Token | None = None
+    claims: bytes | None = None
+    profile: bytes | None = None
+    scope: tuple[str, ...] = ()
+    fetch_user: bool = True
+    fetch_groups: bool = False
+    pending: tuple[PendingRef, ...] = ()
+    attempt: str | None = None
+    deadline: float | None = None
+    signed_in_at: float | None = None
+    refreshed_at: float | None = None
+    refresh_at: float | None = None
+    retry_at: float | None = None
+    failures: int = 0
+    reauth_required: bool = False
+    refresher: str | None = None
+    reason: str | None = None
+    recoverable: bool = False
+    error: ErrorInfo | None = None
+
+    @property
+    def expires_at(self) -> float | None:
+        return None if self.token is None else self.token.expires_at
+
+    @property
+    def renewable(self) -> bool:
+        """There is a refresh token, and nothing says that it is dead."""
+        return self.token is not None and self.token.refresh_token is not None and not self.reauth_required
+
+
+BLANK = SessionRecord()
+
+
+def decode_profile(data: bytes | None) -> User | None:
+    """The `User` of a record's profile bytes."""
+    return None if data is None else User(msgspec.json.decode(data, type=Profile))

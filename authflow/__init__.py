@@ -1,0 +1,72 @@
+"""authflow: logins as explicit state machines, sessions you can watch and never lose.
+
+    from authflow import SessionManager
+    from authflow.providers import GitHub
+
+    manager = SessionManager([GitHub.from_env()])
+    manager["github"].login()
+
+Importing this module imports nothing else: each name is loaded when it is first asked for (PEP 562).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .chart import CHART, State, Trigger
+    from .clock import Clock, SystemClock
+    from .errors import AuthflowError, ErrorInfo, LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut
+    from .events import AuthEvent, Origin
+    from .manager import AsyncSessionManager, SessionManager
+    from .operations import AuthorizationRequest, Completion, LogoutResult
+    from .records import Group, Key, Token, User
+    from .sealing import generate_key
+    from .session import AsyncSession, Session
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CHART": "chart",
+    "State": "chart",
+    "Trigger": "chart",
+    "Clock": "clock",
+    "SystemClock": "clock",
+    "AuthflowError": "errors",
+    "ErrorInfo": "errors",
+    "LoginCancelled": "errors",
+    "LoginDenied": "errors",
+    "LoginFailed": "errors",
+    "LoginTimedOut": "errors",
+    "AuthEvent": "events",
+    "Origin": "events",
+    "AsyncSessionManager": "manager",
+    "SessionManager": "manager",
+    "AuthorizationRequest": "operations",
+    "Completion": "operations",
+    "LogoutResult": "operations",
+    "Group": "records",
+    "Key": "records",
+    "Token": "records",
+    "User": "records",
+    "generate_key": "sealing",
+    "AsyncSession": "session",
+    "Session": "session",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'authflow' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"authflow.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

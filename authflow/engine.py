@@ -1,0 +1,450 @@
+"""The machine: `step(key, record, trigger, facts)` gives the next record and the event that tells of it.
+
+One flat, synchronous `transitions.Machine`, built from the chart once and shared by every session. Sessions
+are never registered with it: a scratch object with a `state` is all that it needs. The subclasses below are
+the library's own extension points (`event_cls`, `transition_cls`); they leave out callbacks and conditions,
+which the chart does not have. A differential test holds them against the stock machine.
+
+Rule 1: pure. The engine knows no store, no network, no signal and no clock, and it never calls back.
+Rule 2: a trigger that stands in no row raises `InvalidTransition`; one that belongs to another login or
+        attempt than the present one raises `StaleTrigger`. In both cases nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+from transitions import Event, Machine, Transition
+
+from .chart import CHART, LIVE, PENDING, Row, State, Trigger, allowed
+from .errors import ErrorInfo, InvalidTransition, Recovery
+from .events import AuthEvent, Origin
+from .records import Key, PendingRef, Profile, SessionRecord, Token
+
+MOST_PENDING: Final = 5
+
+
+class StaleTrigger(InvalidTransition):
+    """A late event of a login or attempt that is no longer the present one. It is dropped."""
+
+    code = "stale_trigger"
+
+
+class FlowTransition(Transition):
+    """One arrow of the chart, with its signal and its meaning on it."""
+
+    def __init__(self, source: str, dest: str, *rest: Any, emits: str | None, meaning: str) -> None:
+        super().__init__(source, dest, *rest)
+        self.emits = emits
+        self.meaning = meaning
+
+
+class FlowEvent(Event):
+    """A trigger that moves the scratch object and leaves on it the arrow it took. False: there is none."""
+
+    def trigger(self, model: Any, *args: Any, **kwargs: Any) -> bool:
+        arrows = self.transitions.get(model.state)
+        if not arrows:
+            return False
+        arrow = arrows[0]
+        model.arrow = arrow
+        model.state = arrow.dest
+        return True
+
+
+class FlowMachine(Machine):
+    """`transitions.Machine` with the two classes above."""
+
+    event_cls = FlowEvent
+    transition_cls = FlowTransition
+
+
+class Scratch:
+    """What the machine writes to: a state, and the arrow that led to it."""
+
+    __slots__ = ("arrow", "state")
+    arrow: FlowTransition
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+
+def build_machine(chart: tuple[Row, ...] = CHART) -> FlowMachine:
+    """The machine of a chart. It holds no model and no state of its own."""
+    return FlowMachine(
+        model=None,
+        states=[state.value for state in State],
+        initial=State.IDLE.value,
+        transitions=[
+            {
+                "trigger": row.trigger.value,
+                "source": source.value,
+                "dest": row.target.value,
+                "emits": row.emits,
+                "meaning": row.meaning,
+            }
+            for row in chart
+            for source in row.sources
+        ],
+        auto_transitions=False,
+        queued=False,
+        send_event=True,
+    )
+
+
+MACHINE: Final = build_machine()
+_EVENTS: Final = dict(MACHINE.events)
+_STATES: Final = {state.value: state for state in State}
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What an exchange, a refresh or a restore brought, ready for the record."""
+
+    token: Token
+    issuer: str = ""
+    subject: str = ""
+    claims: bytes | None = None
+    profile: bytes | None = None
+    refresh_at: float | None = None
+    warning: ErrorInfo | None = None
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a trigger brings with it. `now` is seconds since the epoch.
+
+    `epoch` and `attempt`, when given, must be the record's: they tell a late event from a present one.
+    """
+
+    now: float
+    origin: Origin = Origin.USER
+    reason: str | None = None
+    recoverable: bool = False
+    error: ErrorInfo | None = None
+    epoch: int | None = None
+    attempt: str | None = None
+    deadline: float | None = None
+    pending: PendingRef | None = None
+    scope: tuple[str, ...] | None = None
+    fetch_user: bool | None = None
+    fetch_groups: bool | None = None
+    tokens: Tokens | None = None
+    retry_at: float | None = None
+    reauth_required: bool = False
+    refresher: str | None = None
+    record: SessionRecord | None = None
+
+
+class Step(NamedTuple):
+    """The next record, its event (`seq` and `revision` still to be set) and the signals that tell of it."""
+
+    record: SessionRecord
+    event: AuthEvent
+    signals: tuple[str, ...]
+
+
+def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, attempt: str | None = None) -> Step:
+    """Plans one transition. `attempt` marks the event of an attempt beside a live session.
+
+    Raises `InvalidTransition` when the chart has no such row, `StaleTrigger` when `facts` belong to another
+    login or attempt.
+    """
+    scratch = Scratch(record.state.value)
+    if not _EVENTS[trigger].trigger(scratch):
+        raise refusal(key, record.state, trigger)
+    if facts.epoch is not None and facts.epoch != record.epoch:
+        raise StaleTrigger(f"{trigger} of {key.provider!r} belongs to an earlier login; it was dropped.")
+    if facts.attempt is not None and not _is_present(record, trigger, facts.attempt):
+        raise StaleTrigger(f"{trigger} of {key.provider!r} belongs to an attempt that has ended; it was dropped.")
+
+    target = _STATES[scratch.state]
+    following = _ABSORB[trigger](record, facts)
+    following = replace(following, state=target, since=record.since if target is record.state else facts.now)
+    was_live = record.state in LIVE
+    live = target in LIVE
+    event = AuthEvent(
+        seq=0,
+        at=facts.now,
+        owner=key.owner,
+        provider=key.provider,
+        account=key.account,
+        trigger=trigger.value,
+        source=record.state.value,
+        target=target.value,
+        live=live,
+        attempt=attempt,
+        reason=facts.reason,
+        recoverable=facts.recoverable,
+        error=facts.error,
+        origin=facts.origin.value,
+    )
+    emits = scratch.arrow.emits
+    signals = ("on_transition",) if emits is None else ("on_transition", emits)
+    if live is not was_live and attempt is None:
+        signals = (*signals, "on_live_changed")
+    return Step(following, event, signals)
+
+
+def refusal(key: Key, state: State, trigger: Trigger) -> InvalidTransition:
+    """The error for a trigger that the chart does not have here; it names what is allowed now."""
+    now = ", ".join(allowed(state)) or "nothing"
+    return InvalidTransition(
+        f"{key.provider!r} is {state}: {trigger} is not possible now.", hint=f"Allowed now: {now}."
+    )
+
+
+def _is_present(record: SessionRecord, trigger: Trigger, attempt: str) -> bool:
+    if record.attempt == attempt:
+        return True
+    return trigger in _FROM_PENDING and any(ref.attempt == attempt for ref in record.pending)
+
+
+_FROM_PENDING: Final = frozenset({Trigger.CALLBACK, Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT})
+
+
+# ── what each trigger does to the record ─────────────────────────────────────────────────────────────
+
+
+def _authorize(record: SessionRecord, facts: Facts) -> SessionRecord:
+    waiting = tuple(ref for ref in record.pending if ref.deadline > facts.now)
+    if facts.pending is not None:
+        waiting = (*waiting, facts.pending)[-MOST_PENDING:]
+    return replace(record, pending=waiting, attempt=None, deadline=None, error=None, reason=None, recoverable=False)
+
+
+def _reject(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return record
+
+
+def _callback(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(record, pending=(), attempt=facts.attempt, deadline=facts.deadline)
+
+
+def _end_attempt(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(
+        record, pending=(), attempt=None, deadline=None, error=facts.error, reason=facts.reason, recoverable=False
+    )
+
+
+def _authenticate(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(
+        _put_tokens(record, facts),
+        epoch=record.epoch + 1,
+        pending=(),
+        attempt=None,
+        scope=record.scope if facts.scope is None else facts.scope,
+        fetch_user=record.fetch_user if facts.fetch_user is None else facts.fetch_user,
+        fetch_groups=record.fetch_groups if facts.fetch_groups is None else facts.fetch_groups,
+        signed_in_at=facts.now,
+        refreshed_at=None,
+        refresher=None,
+    )
+
+
+def _restore(record: SessionRecord, facts: Facts) -> SessionRecord:
+    if facts.record is not None:
+        return facts.record
+    return _authenticate(record, facts)
+
+
+def _refresh(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(record, deadline=facts.deadline, refresher=facts.refresher)
+
+
+def _refreshed(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(_put_tokens(record, facts), refreshed_at=facts.now)
+
+
+def _adopt(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return record if facts.record is None else facts.record
+
+
+def _defer(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return replace(
+        record,
+        deadline=None,
+        error=facts.error,
+        reason=facts.reason,
+        retry_at=facts.retry_at,
+        failures=record.failures + 1,
+        reauth_required=record.reauth_required or facts.reauth_required,
+    )
+
+
+def _end_session(record: SessionRecord, facts: Facts) -> SessionRecord:
+    """The tombstone: nothing of the login stays but that it was, and why it ended."""
+    return SessionRecord(
+        epoch=record.epoch + 1,
+        generation=record.generation,
+        reason=facts.reason,
+        recoverable=facts.recoverable,
+        error=facts.error,
+    )
+
+
+def _forget(record: SessionRecord, facts: Facts) -> SessionRecord:
+    return SessionRecord(epoch=record.epoch, generation=record.generation)
+
+
+def _put_tokens(record: SessionRecord, facts: Facts) -> SessionRecord:
+    got = facts.tokens
+    if got is None:
+        return record
+    return replace(
+        record,
+        generation=record.generation + 1,
+        token=got.token,
+        issuer=got.issuer or record.issuer,
+        subject=got.subject or record.subject,
+        claims=got.claims or record.claims,
+        profile=got.profile or record.profile,
+        refresh_at=got.refresh_at,
+        error=got.warning,
+        reason=None,
+        recoverable=False,
+        retry_at=None,
+        failures=0,
+        reauth_required=False,
+        deadline=None,
+    )
+
+
+_ABSORB: Final[dict[Trigger, Callable[[SessionRecord, Facts], SessionRecord]]] = {
+    Trigger.AUTHORIZE: _authorize,
+    Trigger.REJECT: _reject,
+    Trigger.CALLBACK: _callback,
+    Trigger.AUTHENTICATE: _authenticate,
+    Trigger.FAIL: _end_attempt,
+    Trigger.CANCEL: _end_attempt,
+    Trigger.TIME_OUT: _end_attempt,
+    Trigger.RESTORE: _restore,
+    Trigger.REFRESH: _refresh,
+    Trigger.REFRESHED: _refreshed,
+    Trigger.ADOPT: _adopt,
+    Trigger.DEFER: _defer,
+    Trigger.REAUTHENTICATE: _refreshed,
+    Trigger.LOGOUT: _end_session,
+    Trigger.REVOKE: _end_session,
+    Trigger.EXPIRE: _end_session,
+    Trigger.FORGET: _forget,
+}
+
+
+# ── what the store says ──────────────────────────────────────────────────────────────────────────────
+
+
+class Seen(NamedTuple):
+    """One transition that another process made, to be told here. Learning writes nothing."""
+
+    trigger: Trigger
+    facts: Facts
+
+
+def observe(known: SessionRecord, stored: SessionRecord, now: float) -> list[Seen]:
+    """How this process gets from the record it `known` to the one `stored` by another, in rows of the chart.
+
+    An empty list means: nothing to tell, take the record as it is.
+    """
+    if known.state in LIVE:
+        return _observe_live(known, stored, now)
+    if stored.state in LIVE:
+        if known.state is State.EXCHANGING:
+            return []
+        return [_seen(Trigger.RESTORE, stored, now)]
+    return _observe_pending(known, stored, now)
+
+
+def _observe_live(known: SessionRecord, stored: SessionRecord, now: float) -> list[Seen]:
+    if stored.state not in LIVE:
+        return [_seen(Trigger.REVOKE, stored, now, reason=stored.reason or "logged_out")]
+    if stored.epoch != known.epoch or (stored.issuer, stored.subject) != (known.issuer, known.subject):
+        return [_seen(Trigger.REVOKE, stored, now, reason="replaced"), _seen(Trigger.RESTORE, stored, now)]
+    if stored.generation > known.generation:
+        return [_seen(Trigger.ADOPT, stored, now)]
+    if known.state is State.AUTHENTICATED and stored.state is State.REFRESHING:
+        return [_seen(Trigger.REFRESH, stored, now)]
+    if known.state is State.REFRESHING and stored.state is State.AUTHENTICATED:
+        return [_seen(Trigger.DEFER, stored, now)]
+    return []
+
+
+def _observe_pending(known: SessionRecord, stored: SessionRecord, now: float) -> list[Seen]:
+    if known.state in PENDING and stored.state not in PENDING:
+        trigger = {"timed_out": Trigger.TIME_OUT, "failed": Trigger.FAIL}.get(stored.reason or "", Trigger.CANCEL)
+        return [_seen(trigger, stored, now)]
+    if known.state is State.AUTHORIZING and stored.state is State.EXCHANGING:
+        return [_seen(Trigger.CALLBACK, stored, now)]
+    if known.state not in PENDING and stored.state is State.AUTHORIZING:
+        return [_seen(Trigger.AUTHORIZE, stored, now)]
+    return []
+
+
+def _seen(trigger: Trigger, stored: SessionRecord, now: float, reason: str | None = None) -> Seen:
+    return Seen(
+        trigger,
+        Facts(
+            now=now,
+            origin=Origin.OTHER_PROCESS,
+            reason=reason or stored.reason,
+            recoverable=stored.recoverable,
+            error=stored.error,
+            deadline=stored.deadline,
+            retry_at=stored.retry_at,
+            record=stored,
+        ),
+    )
+
+
+# ── what the clock says ──────────────────────────────────────────────────────────────────────────────
+
+
+def next_deadline(record: SessionRecord) -> float | None:
+    """When the clock must act on this record (seconds since the epoch), or None."""
+    if record.state is State.AUTHORIZING:
+        return max((ref.deadline for ref in record.pending), default=record.since)
+    if record.state is State.EXCHANGING or record.state is State.REFRESHING:
+        return record.deadline
+    if record.state is State.AUTHENTICATED and not record.renewable:
+        return record.expires_at
+    return None
+
+
+def due(record: SessionRecord, now: float) -> tuple[Trigger, Facts] | None:
+    """The trigger that the clock fires now, or None. `now` may be ahead of the wall clock: a monotonic
+    deadline that has passed counts although the wall clock was set back."""
+    deadline = next_deadline(record)
+    if deadline is None or now < deadline:
+        return None
+    if record.state is State.AUTHENTICATED:
+        reason = "revoked" if record.reauth_required else "expired"
+        return Trigger.EXPIRE, Facts(
+            now=now, origin=Origin.CLOCK, reason=reason, recoverable=True, epoch=record.epoch, error=record.error
+        )
+    if record.state is State.REFRESHING:
+        late = ErrorInfo(
+            code="deadline_exceeded",
+            message="The provider did not answer the refresh in time.",
+            hint="It is tried again.",
+            phase="refresh",
+            recovery=Recovery.RETRY_AT.value,
+        )
+        return Trigger.DEFER, Facts(
+            now=now, origin=Origin.CLOCK, reason="timed_out", error=late, epoch=record.epoch, retry_at=now
+        )
+    late = ErrorInfo(
+        code="timed_out",
+        message="Nobody came back from the provider in time."
+        if record.state is State.AUTHORIZING
+        else "The provider did not answer the exchange in time.",
+        hint="Sign in again.",
+        phase="authorize" if record.state is State.AUTHORIZING else "exchange",
+        recovery=Recovery.SIGN_IN_AGAIN.value,
+    )
+    return Trigger.TIME_OUT, Facts(now=now, origin=Origin.CLOCK, reason="timed_out", error=late, epoch=record.epoch)
+
+
+def encode_profile(profile: Profile | None) -> bytes | None:
+    """A profile as the record keeps it."""
+    return None if profile is None else msgspec.json.encode(profile)

@@ -1,0 +1,99 @@
+"""A store in this process's memory: for tests, and for sessions that need not outlive the process.
+
+Who can read it: this process. After a crash: nothing is left. Several managers of one process may share it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .base import Conflict
+
+_SWEEP_EVERY = 256
+
+
+class MemoryStore:
+    """`time` is injected for the time to live only (seconds since the epoch)."""
+
+    blocking = False
+
+    def __init__(self, *, time: Callable[[], float] = time.time) -> None:
+        self._time = time
+        self._entries: dict[str, tuple[bytes, int, float | None]] = {}
+        self._version = 0
+        self._mutex = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._notices: dict[int, Callable[[str], None]] = {}
+        self._next_notice = 0
+
+    def load(self, key: str) -> tuple[bytes, int] | None:
+        with self._mutex:
+            entry = self._present(key)
+        return None if entry is None else (entry[0], entry[1])
+
+    def swap(self, key: str, expected: int, data: bytes | None, ttl: float | None = None) -> int | Conflict:
+        with self._mutex:
+            entry = self._present(key)
+            version = 0 if entry is None else entry[1]
+            if version != expected:
+                return Conflict(version)
+            self._version += 1
+            if data is None:
+                self._entries.pop(key, None)
+                made = 0
+            else:
+                made = self._version
+                self._entries[key] = (data, made, None if ttl is None else self._time() + ttl)
+            if self._version % _SWEEP_EVERY == 0:
+                self._sweep()
+            notices = tuple(self._notices.values())
+        for notice in notices:
+            notice(key)
+        return made
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[bool]:
+        with self._mutex:
+            lock = self._locks.setdefault(key, threading.Lock())
+        got = lock.acquire(timeout=max(0.0, timeout))
+        try:
+            yield got
+        finally:
+            if got:
+                lock.release()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        with self._mutex:
+            found = [key for key in self._entries if key.startswith(prefix) and self._present(key) is not None]
+        return iter(found)
+
+    def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
+        with self._mutex:
+            number = self._next_notice
+            self._next_notice += 1
+            self._notices[number] = notice
+
+        def stop() -> None:
+            with self._mutex:
+                self._notices.pop(number, None)
+
+        return stop
+
+    def close(self) -> None:
+        with self._mutex:
+            self._notices.clear()
+
+    def _present(self, key: str) -> tuple[bytes, int, float | None] | None:
+        entry = self._entries.get(key)
+        if entry is None or (entry[2] is not None and self._time() >= entry[2]):
+            return None
+        return entry
+
+    def _sweep(self) -> None:
+        now = self._time()
+        gone = [key for key, (_, _, until) in self._entries.items() if until is not None and now >= until]
+        for key in gone:
+            del self._entries[key]
