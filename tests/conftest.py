@@ -1,0 +1,84 @@
+"""What all tests share: the components that a machine may lack, and the rule about lacking them.
+
+On a user's machine a test whose component is missing (Node.js, Chromium) is skipped and says what to install.
+With `AUTHFLOW_REQUIRE_ALL=1`, as the checks set it, a skipped test counts as failed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.real.browser import Chromium, RealBrowser, find_chromium
+from tests.real.form_browser import FormBrowser
+from tests.real.panva_provider import Panva, missing
+
+REQUIRE_ALL = os.environ.get("AUTHFLOW_REQUIRE_ALL", "") not in ("", "0")
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turns a skip into a failure that keeps the skip's reason. An expected failure stays what it is."""
+    if not REQUIRE_ALL or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"AUTHFLOW_REQUIRE_ALL is set, so no test may be skipped. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def panva(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panva]:
+    """The certified provider, running."""
+    if why := missing():
+        pytest.skip(why)
+    with Panva(tmp_path_factory.mktemp("panva")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A real Chromium, running."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("a real browser is needed: apt-get install chromium (or put chromium on PATH)")
+    with Chromium(path) as running:
+        yield running
+
+
+@pytest.fixture
+def browse(chromium: Chromium) -> Callable[..., RealBrowser]:
+    """Makes a person with a real browser: `browse(user="ada", deny=False)`; give it to `open_url=`."""
+
+    def make(user: str = "ada", **habits: object) -> RealBrowser:
+        return RealBrowser(chromium, user, **habits)
+
+    return make
+
+
+@pytest.fixture
+def person() -> Iterator[Callable[..., FormBrowser]]:
+    """Makes a person without a screen: `person(user="ada", deny=False)`; give it to `open_url=`."""
+    made: list[FormBrowser] = []
+
+    def make(user: str = "ada", *, deny: bool = False) -> FormBrowser:
+        made.append(FormBrowser(user, deny=deny))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.__exit__()

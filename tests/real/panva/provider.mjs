@@ -1,0 +1,197 @@
+// The certified `oidc-provider`, set up for the tests: the clients they need, two plain HTML forms, and a
+// control route. Everything is in memory; a restart forgets all.
+//
+// Environment: KEYS (a file with the private JWKS, made by the test fixture), AT_TTL (seconds an access token
+// lives). It takes a free port, prints `ready ISSUER` when it answers, and ends when its standard input does:
+// a test run that is killed leaves nothing behind.
+//
+// Signing in: anybody may, the password is `pw-` and the name. A request with `login_hint` is approved at once
+// as that user; `login_hint=deny` is refused at once. Without one, a human or a browser fills in the forms.
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const { KEYS, AT_TTL = '300' } = process.env;
+
+const server = createServer().listen(0, '127.0.0.1');
+await once(server, 'listening');
+const ISSUER = `http://127.0.0.1:${server.address().port}`;
+
+// ── clients ──────────────────────────────────────────────────────────────────────────────────────────────
+// `native`: RFC 8252 §7.3, a loopback redirect URI matches with any port.
+
+const client = (client_id, more = {}) => ({
+  client_id,
+  client_secret: `secret-of-${client_id}-that-only-tests-know`,
+  application_type: 'native',
+  redirect_uris: [
+    `http://127.0.0.1/callback/${client_id}`,
+    `http://localhost/callback/${client_id}`,
+    'https://app.example.test/callback',
+  ],
+  post_logout_redirect_uris: ['http://127.0.0.1/logged-out', 'https://app.example.test/'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  ...more,
+});
+
+const clients = [
+  client('basic'),
+  client('post', { token_endpoint_auth_method: 'client_secret_post' }),
+  client('public', { token_endpoint_auth_method: 'none', client_secret: undefined }),
+  client('es256', { id_token_signed_response_alg: 'ES256' }),
+  client('ps256', { id_token_signed_response_alg: 'PS256' }),
+  client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
+  client('ed25519', { id_token_signed_response_alg: 'Ed25519' }),
+];
+
+// ── the provider ─────────────────────────────────────────────────────────────────────────────────────────
+
+const account = (sub) => ({
+  accountId: sub,
+  claims: () => ({
+    sub,
+    name: `${sub} Example`,
+    preferred_username: sub,
+    email: `${sub}@example.test`,
+    email_verified: true,
+    groups: sub === 'admin' ? ['admins', 'users'] : ['users'],
+  }),
+});
+
+const provider = new Provider(ISSUER, {
+  clients,
+  jwks: JSON.parse(readFileSync(KEYS, 'utf8')),
+  findAccount: (_ctx, sub) => account(sub),
+  claims: {
+    openid: ['sub'],
+    profile: ['name', 'preferred_username'],
+    email: ['email', 'email_verified'],
+    groups: ['groups'],
+  },
+  scopes: ['openid', 'offline_access'],
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] },
+  cookies: { keys: ['signs the cookies of a provider that lives for one test run'] },
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+  ttl: {
+    AccessToken: Number(AT_TTL),
+    AuthorizationCode: 60,
+    IdToken: 300,
+    Interaction: 600,
+    RefreshToken: 86400,
+    Session: 86400,
+    Grant: 86400,
+  },
+  features: {
+    devInteractions: { enabled: false },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) => {
+        const confirmed = form.replace('</form>', '<input type="hidden" name="logout" value="yes"></form>');
+        ctx.body = page('Signing out', `${confirmed}<script>document.forms[0].submit()</script>`);
+      },
+      postLogoutSuccessSource: (ctx) => {
+        ctx.body = page('Signed out', '<p>You are signed out.</p>');
+      },
+    },
+  },
+});
+
+// What reached the provider: `token:refresh_token`, `userinfo`, `revocation`, … and how often.
+const requests = {};
+provider.use(async (ctx, next) => {
+  await next();
+  const { route, params } = ctx.oidc ?? {};
+  if (!route) return;
+  const name = route === 'token' ? `token:${params?.grant_type}` : route;
+  requests[name] = (requests[name] ?? 0) + 1;
+});
+
+for (const event of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
+  provider.on(event, (_ctx, error) => console.error(event, error.message, error.error_description ?? ''));
+}
+
+// ── login and consent ────────────────────────────────────────────────────────────────────────────────────
+
+const escape = (text) => String(text).replace(/[&<>"]/g, (ch) => `&#${ch.charCodeAt(0)};`);
+const page = (title, body) => `<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1>${body}</html>`;
+
+const loginPage = (uid) => page('Sign in', `
+  <form method="post" action="/interaction/${uid}/login">
+    <input name="login" required autofocus placeholder="name">
+    <input name="password" type="password" required placeholder="password">
+    <button>Sign in</button>
+  </form>
+  <form method="post" action="/interaction/${uid}/deny"><button>Cancel</button></form>`);
+
+const consentPage = (uid, params) => page('Allow access?', `
+  <p>${escape(params.client_id)} asks for: ${escape(params.scope)}</p>
+  <form method="post" action="/interaction/${uid}/allow"><button>Allow</button></form>
+  <form method="post" action="/interaction/${uid}/deny"><button>Deny</button></form>`);
+
+async function grantConsent({ grantId, params, prompt: { details }, session }) {
+  const grant = grantId
+    ? await provider.Grant.find(grantId)
+    : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  if (details.missingOIDCScope) grant.addOIDCScope(details.missingOIDCScope.join(' '));
+  if (details.missingOIDCClaims) grant.addOIDCClaims(details.missingOIDCClaims);
+  return { consent: { grantId: await grant.save() } };
+}
+
+async function readForm(req) {
+  let text = '';
+  for await (const chunk of req) text += chunk;
+  return new URLSearchParams(text);
+}
+
+async function interact(req, res, uid, action) {
+  const details = await provider.interactionDetails(req, res);
+  const { params, prompt } = details;
+  const finish = (result) => provider.interactionFinished(req, res, result, { mergeWithLastSubmission: true });
+  const show = (html, status = 200) => res.writeHead(status, { 'content-type': 'text/html; charset=utf-8' }).end(html);
+
+  if (action === 'deny' || params.login_hint === 'deny') {
+    return finish({ error: 'access_denied', error_description: 'The user said no.' });
+  }
+
+  if (prompt.name === 'login') {
+    if (params.login_hint) return finish({ login: { accountId: params.login_hint } });
+    if (action !== 'login') return show(loginPage(uid));
+    const form = await readForm(req);
+    const name = form.get('login');
+    if (form.get('password') !== `pw-${name}`) return show(loginPage(uid), 401);
+    return finish({ login: { accountId: name } });
+  }
+
+  if (params.login_hint || action === 'allow') return finish(await grantConsent(details));
+  return show(consentPage(uid, params));
+}
+
+// ── the server ───────────────────────────────────────────────────────────────────────────────────────────
+
+const callback = provider.callback();
+const INTERACTION = /^\/interaction\/([\w-]+)(?:\/(login|allow|deny))?$/;
+
+server.on('request', async (req, res) => {
+  const { pathname } = new URL(req.url, ISSUER);
+  try {
+    if (pathname === '/-/requests') {
+      return res.setHeader('content-type', 'application/json').end(JSON.stringify(requests));
+    }
+    const [, uid, action] = pathname.match(INTERACTION) ?? [];
+    if (uid) return await interact(req, res, uid, action);
+    return callback(req, res);
+  } catch (error) {
+    console.error(error);
+    return res.writeHead(500).end('the test provider failed; its output says why');
+  }
+});
+
+console.log(`ready ${ISSUER}`);
+process.stdin.resume().on('end', () => process.exit(0));

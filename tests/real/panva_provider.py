@@ -1,0 +1,126 @@
+"""`Panva`: the certified provider of `panva/provider.mjs` as a process of this test run.
+
+It is started once a run, takes a free port, and ends with its standard input. Its keys are made anew each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+
+
+
+HERE = Path(__file__).parent / "panva"
+SECONDS_TO_START = 20.0
+
+
+def missing() -> str:
+    """Why the provider cannot run here, with the remedy; empty when it can."""
+    if shutil.which("node") is None:
+        return "the certified provider needs Node.js 18 or later (`node` is not on PATH)"
+    if not (HERE / "node_modules" / "oidc-provider").is_dir():
+        return "the certified provider is not installed: npm ci --prefix tests/real/panva"
+    return ""
+
+
+class Panva:
+    """The running provider. Users sign in with any name and the password `pw-NAME`."""
+
+    def __init__(self, folder: Path, *, access_token_seconds: int = 300) -> None:
+        self.issuer = ""
+        self._keys = folder / "provider-keys.json"
+        self._log = folder / "provider.log"
+        self._environment = {**os.environ, "KEYS": str(self._keys), "AT_TTL": str(access_token_seconds)}
+
+    def __enter__(self) -> Self:
+        self._keys.touch(mode=0o600)
+        self._keys.write_text(json.dumps(make_keys()))
+        node = shutil.which("node") or "node"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [node, "provider.mjs"],
+                cwd=HERE,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        try:
+            self.issuer = self._wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+    def _wait_until_ready(self) -> str:
+        first_line: queue.SimpleQueue[str] = queue.SimpleQueue()
+        output = self._process.stdout
+        threading.Thread(target=lambda: first_line.put(output.readline()), daemon=True).start()
+        try:
+            word, _, issuer = first_line.get(timeout=SECONDS_TO_START).strip().partition(" ")
+        except queue.Empty:
+            word, issuer = "", ""
+        if word != "ready":
+            raise RuntimeError(f"the certified provider did not start: {self._log.read_text()[-2000:]}")
+        return issuer
+
+    def provider(self, client: str = "basic", **settings: Any) -> OpenIDConnect:
+        """authflow's settings for one of the clients in `provider.mjs`, asking for a refresh token.
+
+        `offline_access` is granted with `prompt=consent` only (OpenID Connect Core §11).
+        """
+        defaults: dict[str, Any] = {
+            "name": client,
+            "scopes": ["openid", "profile", "email", "offline_access"],
+            "authorization_params": {"prompt": "consent"},
+            "allow_insecure_loopback": True,
+        }
+        secret = None if client == "public" else secret_of(client)
+        return OpenIDConnect(self.issuer, client, secret, **{**defaults, **settings})
+
+    def requests(self, name: str) -> int:
+        """How many requests arrived so far: `token:refresh_token`, `userinfo`, `revocation`, …"""
+        answer = httpx.get(f"{self.issuer}/-/requests", timeout=5, trust_env=False)
+        return int(answer.json().get(name, 0))
+
+    def introspect(self, token: str, client: str = "basic") -> dict[str, Any]:
+        """What the provider itself says about a token (RFC 7662 §2.2)."""
+        answer = httpx.post(
+            f"{self.issuer}/token/introspection",
+            data={"token": token},
+            auth=(client, secret_of(client)),
+            timeout=5,
+            trust_env=False,
+        )
+        return dict(answer.raise_for_status().json())
+
+
+def secret_of(client: str) -> str:
+    return f"secret-of-{client}-that-only-tests-know"
+
+
+def make_keys() -> dict[str, Any]:
+    """A private JWKS with one key per signing algorithm family."""
+    made = (
+        RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"}),
+        ECKey.generate_key("P-256", {"kid": "ec", "use": "sig"}),
+        OKPKey.generate_key("Ed25519", {"kid": "ed", "use": "sig"}),
+    )
+    return dict(KeySet(list(made)).as_dict(private=True))
