@@ -17,7 +17,7 @@ from typing import Any, Self
 import httpx
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-
+from authflow.providers import OpenIDConnect
 
 HERE = Path(__file__).parent / "panva"
 SECONDS_TO_START = 20.0
@@ -25,8 +25,9 @@ SECONDS_TO_START = 20.0
 
 def missing() -> str:
     """Why the provider cannot run here, with the remedy; empty when it can."""
-    if shutil.which("node") is None:
-        return "the certified provider needs Node.js 18 or later (`node` is not on PATH)"
+    node = shutil.which("node")
+    if node is None or subprocess.run([node, "-e", "process.exit(URL.parse ? 0 : 1)"], check=False).returncode:
+        return "the certified provider needs Node.js 20.19 or later: put its `node` on PATH"
     if not (HERE / "node_modules" / "oidc-provider").is_dir():
         return "the certified provider is not installed: npm ci --prefix tests/real/panva"
     return ""
