@@ -7,6 +7,7 @@ that yield requests.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,9 +16,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InsecureURL, OAuthError, oauth_error
 from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.step import Flow
+from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from ..records import Group, Profile, Token
 
 Rotation = Literal["none", "grace", "strict", "unknown"]
@@ -25,22 +27,20 @@ ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
 
 # Asymmetric algorithms an ID token may be signed with unless a provider narrows or widens the list.
 # `none` is never accepted; HS* only where a preset says so, with the client secret as the key.
-ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
+ID_TOKEN_ALGORITHMS = (
+    "RS256", "PS256", "ES256", "EdDSA", "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512",
+)  # fmt: skip
 
 
-class Settings(TypedDict, total=False):
-    """The keyword arguments that every provider class takes."""
+class CommonSettings(TypedDict, total=False):
+    """The keyword arguments of every provider class, whatever its positional ones are."""
 
     name: str
     label: str
-    scopes: Sequence[str]
-    user_scopes: Sequence[str]
-    group_scopes: Sequence[str]
     redirect_uri: str | None
     loopback_host: str
     loopback_port: int
     callback_path: str
-    authorization_params: Mapping[str, str]
     token_params: Mapping[str, str]
     api_origins: Sequence[str]
     client_auth: ClientAuth | None
@@ -52,7 +52,50 @@ class Settings(TypedDict, total=False):
     allow_insecure_loopback: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+class Settings(CommonSettings, total=False):
+    """The keyword arguments that every preset takes. `redirect_url` is Flet's spelling of `redirect_uri`."""
+
+    redirect_url: str | None
+    scopes: Sequence[str]
+    user_scopes: Sequence[str]
+    group_scopes: Sequence[str]
+    authorization_params: Mapping[str, str]
+
+
+class DataFields(TypedDict, total=False):
+    """What the generic classes take besides: the provider's endpoints and quirks, as data."""
+
+    userinfo_endpoint: str | None
+    revocation_endpoint: str | None
+    end_session_endpoint: str | None
+    device_authorization_endpoint: str | None
+    jwks_uri: str | None
+    scope_separator: str
+    client_id_param: str
+    client_secret_param: str
+    token_method: Literal["POST", "GET"]
+    userinfo_method: Literal["GET", "POST"]
+    userinfo_params: Mapping[str, str]
+    error_fields: tuple[str, str]
+    error_codes: Mapping[str, str]
+    id_path: str
+    name_path: str
+    email_path: str
+    email_verified_path: str
+    picture_path: str
+    groups_claim: str | None
+    iss_in_response: bool | None
+    issuer_claim_template: str | None
+    issuer_aliases: Sequence[str]
+    required_claims: Mapping[str, str]
+    refresh_scope: bool
+    scope_aliases: Mapping[str, str]
+    authorization_fragment: str
+    omits_nonce: bool
+    refuses_code_verifier: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Provider:
     """One identity provider and this application's registration with it. Frozen; `repr` hides the secret.
 
@@ -61,7 +104,7 @@ class Provider:
 
     # ── this application's registration ──
     client_id: str = field(kw_only=False)
-    client_secret: str | None = field(default=None, repr=False, kw_only=False)
+    client_secret: str | None = field(default=None, kw_only=False)
     name: str = ""
     label: str = ""
     redirect_uri: str | None = None  # the web callback, or a fixed loopback URI; None: loopback, any port
@@ -73,7 +116,7 @@ class Provider:
     user_scopes: Sequence[str] = ()  # added when the user is fetched
     group_scopes: Sequence[str] = ()  # added when groups are fetched
     authorization_params: Mapping[str, str] = field(default_factory=dict)
-    token_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token_params: Mapping[str, str] = field(default_factory=dict)
     client_auth: ClientAuth | None = None  # None: what the metadata allows, basic first; `none` without a secret
     api_origins: Sequence[str] = ()  # scheme://host[:port] that session.auth may send the token to
 
@@ -102,6 +145,7 @@ class Provider:
     userinfo_method: Literal["GET", "POST"] = "GET"
     userinfo_params: Mapping[str, str] = field(default_factory=dict)
     error_fields: tuple[str, str] = ("error", "error_description")
+    error_codes: Mapping[str, str] = field(default_factory=dict)  # the provider's own code → the RFC's
     id_path: str = "sub"  # dotted path in the profile; also name_path, email_path, picture_path
     name_path: str = "name"
     email_path: str = "email"
@@ -113,6 +157,10 @@ class Provider:
     issuer_aliases: Sequence[str] = ()  # Google's ID tokens without the scheme
     required_claims: Mapping[str, str] = field(default_factory=dict)  # Google's hd, Entra's tid
     refresh_scope: bool = True  # whether the refresh request may repeat the scope
+    scope_aliases: Mapping[str, str] = field(default_factory=dict)  # scope asked for → its name when granted
+    authorization_fragment: str = ""  # WeChat's authorization URL ends in "#wechat_redirect"
+    omits_nonce: bool = False  # the ID token never carries the nonce: none is demanded (LinkedIn)
+    refuses_code_verifier: bool = False  # the token endpoint answers invalid_client to one (LinkedIn)
 
     def __post_init__(self) -> None:
         def put(attribute: str, value: object) -> None:
@@ -120,36 +168,102 @@ class Provider:
 
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, str) and one.name in _SEQUENCES:
-                raise ConfigurationError(
-                    f"{type(self).__name__}: {one.name} must be a list of strings, not one string.",
-                    hint=f"Write {one.name}=[{value!r}].",
-                )
             if one.name in _SEQUENCES:
-                put(one.name, tuple(value))
-            elif isinstance(value, Mapping):
-                put(one.name, dict(value))
+                put(one.name, read_list(type(self).__name__, one.name, value))
+            elif one.name in _MAPPINGS:
+                put(one.name, read_mapping(type(self).__name__, one.name, value))
+        if self.openid and "openid" not in self.scopes:
+            put("scopes", ("openid", *self.scopes))
+        put("api_origins", tuple(origin.rstrip("/") for origin in self.api_origins))
         put("name", self.name or type(self).__name__.lower())
         put("label", self.label or type(self).__name__)
         put("callback_path", self.callback_path or f"/callback/{self.name}")
         check_settings(self)
+
+    def __repr__(self) -> str:
+        secret = ", client_secret=…" if self.client_secret else ""
+        issuer = f", issuer={self.issuer!r}" if self.issuer else ""
+        return f"{type(self).__name__}(name={self.name!r}, client_id={self.client_id!r}{secret}{issuer})"
+
+    def configure(self, settings: Mapping[str, object], **preset: object) -> None:
+        """For the `__init__` of a preset: the preset's values, and over them what the application set.
+
+        Parameters of a request are joined, everything else is replaced. Raises `ConfigurationError` for a
+        setting that does not exist, naming the nearest one.
+        """
+        chosen = dict(settings)
+        if "redirect_url" in chosen:
+            redirect_url = chosen.pop("redirect_url")
+            if redirect_url and chosen.get("redirect_uri") not in (None, redirect_url):
+                raise ConfigurationError(
+                    f"{type(self).__name__}: redirect_url and redirect_uri differ.",
+                    hint="They are two spellings of one setting: give one of them.",
+                )
+            chosen["redirect_uri"] = chosen.get("redirect_uri") or redirect_url
+        known = {one.name for one in fields(Provider)}
+        for name in chosen:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise ConfigurationError(
+                    f"{type(self).__name__} has no setting {name!r}.",
+                    hint=f"Did you mean {near[0]!r}?" if near else "See docs/providers.md for the settings.",
+                )
+        for name in _JOINED:
+            if isinstance(chosen.get(name), Mapping) and isinstance(preset.get(name), Mapping):
+                chosen[name] = {**preset[name], **chosen[name]}  # type: ignore[dict-item]
+        values: dict[str, Any] = {**preset, **chosen}
+        Provider.__init__(self, **values)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other settings; the original stays as it is. Raises `ConfigurationError`."""
+        copy = object.__new__(type(self))
+        for one in fields(self):
+            object.__setattr__(copy, one.name, changes.pop(one.name, getattr(self, one.name)))
+        if changes:
+            raise ConfigurationError(f"{type(self).__name__} has no setting {next(iter(changes))!r}.")
+        copy.__post_init__()
+        return copy
+
+    def requested_scopes(
+        self, scope: Sequence[str] = (), *, fetch_user: bool = True, fetch_groups: bool = False
+    ) -> tuple[str, ...]:
+        """What one login asks for, each scope once, in order: the provider's own, then the caller's."""
+        user = self.user_scopes if fetch_user else ()
+        groups = self.group_scopes if fetch_groups else ()
+        return tuple(dict.fromkeys((*self.scopes, *user, *groups, *scope)))
+
+    def missing_scopes(self, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+        """What was asked for and not granted, told by the provider's own names for scopes."""
+        have = set(granted)
+        return tuple(one for one in asked if one not in have and self.scope_aliases.get(one, one) not in have)
 
     @classmethod
     def from_env(cls, prefix: str | None = None, **settings: Any) -> Self:
         """Reads `{PREFIX}_CLIENT_ID` and `{PREFIX}_CLIENT_SECRET`; `GITHUB_` for `GitHub`, and so on.
 
         Raises `ConfigurationError` naming the variable that is missing. A client without a secret (a
-        public client, RFC 6749 §2.1) sets the id only.
+        public client, RFC 6749 §2.1) sets the id only. A setting given as an argument is not looked up.
         """
         prefix = (prefix or cls.__name__).upper().rstrip("_")
-        values = {name: read_env(f"{prefix}_{name.upper()}") for name in cls.env_settings()}
-        values["client_secret"] = os.environ.get(f"{prefix}_CLIENT_SECRET") or None
+        values: dict[str, Any] = {"client_secret": None}
+        for name in cls.env_options():
+            value = os.environ.get(f"{prefix}_{name.upper()}")
+            if value:
+                values[name] = value
+        for name in cls.env_settings():
+            if name not in settings:
+                values[name] = read_env(f"{prefix}_{name.upper()}")
         return cls(**{**values, **settings})
 
     @classmethod
     def env_settings(cls) -> tuple[str, ...]:
         """The settings `from_env` cannot do without."""
         return ("client_id",)
+
+    @classmethod
+    def env_options(cls) -> tuple[str, ...]:
+        """The settings `from_env` reads when their variable is set."""
+        return ("client_secret",)
 
     # ── hooks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +279,16 @@ class Provider:
         """Reads what the token endpoint said; raises `OAuthError` or `ResponseInvalid`."""
         from ..protocol.token import read_token_response
 
-        return read_token_response(self, response)
+        try:
+            return read_token_response(self, response)
+        except OAuthError as error:
+            code = error.error or ""
+            if code not in self.error_codes:
+                raise
+            said = f"{code}: {error.error_description}" if error.error_description else code
+            raise oauth_error(
+                self.error_codes[code], said, phase=error.phase, retry_after=error.retry_after, hint=error.hint
+            ) from error
 
     def fetch_user(self, token: Token, metadata: ServerMetadata, claims: Mapping[str, Any]) -> Flow[Profile | None]:
         """The signed-in human: userinfo merged over the ID token's claims, read by the `*_path` fields."""
@@ -206,6 +329,26 @@ class Provider:
 
 
 _SEQUENCES = frozenset({"scopes", "user_scopes", "group_scopes", "api_origins", "algorithms", "issuer_aliases"})
+_MAPPINGS = frozenset(
+    {"authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases"}
+)
+_JOINED = ("authorization_params", "token_params", "userinfo_params", "required_claims")
+_ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+    "device_authorization_endpoint",
+    "jwks_uri",
+)
+# Every attempt has its own values for these (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+_PER_ATTEMPT = frozenset(
+    {
+        "client_id", "redirect_uri", "response_type", "scope", "state", "nonce",
+        "code_challenge", "code_challenge_method", "code_verifier",
+    }
+)  # fmt: skip
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 UserIdFn = Callable[[Mapping[str, Any]], Any]
 
@@ -220,26 +363,103 @@ def read_env(variable: str) -> str:
     return value
 
 
+def read_list(who: str, name: str, value: Any) -> tuple[str, ...]:
+    """A list of strings as a tuple of its own, each member once. Raises `ConfigurationError`."""
+    if isinstance(value, str):
+        raise ConfigurationError(
+            f"{who}: {name} must be a list of strings, not one string.", hint=f"Write {name}={value.split()!r}."
+        )
+    members = tuple(value or ())
+    for one in members:
+        if not isinstance(one, str) or not one or one.split() != [one]:
+            raise ConfigurationError(
+                f"{who}: {name} holds {one!r}.", hint="Each member is one non-empty string without spaces."
+            )
+    return tuple(dict.fromkeys(members))
+
+
+def read_mapping(who: str, name: str, value: Any) -> dict[str, str]:
+    """Strings by name, as a dict of its own. Raises `ConfigurationError`, which shows no value."""
+    if not isinstance(value, Mapping | None):
+        raise ConfigurationError(f"{who}: {name} must be a mapping of strings to strings.")
+    for key, one in (value or {}).items():
+        if not isinstance(key, str) or not isinstance(one, str):
+            raise ConfigurationError(
+                f"{who}: {name}[{key!r}] is no string.",
+                hint=f"Write its value as a string, not as {type(one).__name__}.",
+            )
+    return dict(value or {})
+
+
 def check_settings(provider: Provider) -> None:
     """Refuses at construction what could not work later. Raises `ConfigurationError`."""
     who = f"{type(provider).__name__}({provider.name!r})"
     if not provider.client_id or not isinstance(provider.client_id, str):
         raise ConfigurationError(f"{who} needs a client_id.", hint="Register the application with the provider.")
+    if provider.client_secret is not None and not isinstance(provider.client_secret, str):
+        raise ConfigurationError(f"{who}: client_secret must be a string or None.")
+    for name, value in (("client_id", provider.client_id), ("client_secret", provider.client_secret or "")):
+        if value.strip() != value or not value.isprintable():
+            raise ConfigurationError(
+                f"{who}: {name} begins or ends with white space, or holds a control character.",
+                hint="Copy it again without the line break.",
+            )
     if not set(provider.name) <= _NAME_CHARACTERS or provider.name in (".", ".."):
         raise ConfigurationError(
             f"{who}: the name stands in the redirect URI.", hint="Use letters, digits, '-', '_' and '.'."
         )
     if not provider.callback_path.startswith("/"):
         raise ConfigurationError(f"{who}: callback_path must begin with '/'.")
+    if not 0 <= provider.loopback_port <= 65535:
+        raise ConfigurationError(f"{who}: loopback_port must lie between 0 (any) and 65535.")
+    if not is_loopback(provider.loopback_host):
+        raise ConfigurationError(
+            f"{who}: loopback_host must be this machine.", hint='Use "127.0.0.1", "localhost" or "::1".'
+        )
     if not 0 <= provider.leeway <= 300:
         raise ConfigurationError(f"{who}: leeway must lie between 0 and 300 seconds.")
+    if not 0 < provider.timeout <= 300:
+        raise ConfigurationError(f"{who}: timeout must lie between 0 and 300 seconds.")
     if any(alg.lower() == "none" for alg in provider.algorithms) or not provider.algorithms:
         raise ConfigurationError(f"{who}: an unsigned ID token proves nothing.", hint="Name signing algorithms.")
     if any(alg.startswith("HS") for alg in provider.algorithms) and not provider.client_secret:
         raise ConfigurationError(f"{who}: HS algorithms need the client_secret as their key.")
+    if provider.client_auth in ("client_secret_basic", "client_secret_post") and not provider.client_secret:
+        raise ConfigurationError(f"{who}: {provider.client_auth} needs a client_secret.")
+    fixed = _PER_ATTEMPT & (set(provider.authorization_params) | set(provider.token_params))
+    if fixed:
+        raise ConfigurationError(
+            f"{who}: {', '.join(sorted(fixed))} cannot be a fixed parameter.",
+            hint="authflow makes it anew for every attempt, or has a setting of that name.",
+        )
+    check_urls(provider, who)
+
+
+def check_urls(provider: Provider, who: str) -> None:
+    """Endpoints are https, http only on loopback and when asked for; origins are bare."""
+    for name in (*_ENDPOINTS, "issuer"):
+        url = getattr(provider, name)
+        if url is None:
+            continue
+        try:
+            check_endpoint(url, allow_insecure_loopback=provider.allow_insecure_loopback)
+        except InsecureURL as error:
+            raise InsecureURL(f"{who}, {name}: {error.message}", hint=error.hint) from None
+    if provider.discovery and provider.issuer is None:
+        raise ConfigurationError(f"{who}: discovery needs the issuer.", hint="Set issuer=https://….")
+    for name in ("redirect_uri", "post_logout_redirect_uri"):
+        url = getattr(provider, name)
+        if url is None:
+            continue
+        try:
+            check_redirect_uri(url)
+        except InsecureURL as error:
+            raise InsecureURL(f"{who}, {name}: {error.message}", hint=error.hint) from None
     for origin in provider.api_origins:
         parts = urlsplit(origin)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.path not in ("", "/"):
+        bare = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        if not bare or not parts.hostname or parts.path or parts.query or "#" in origin or "@" in parts.netloc:
             raise ConfigurationError(
-                f"{who}: {origin!r} is no origin.", hint="An origin is scheme://host[:port], without a path."
+                f"{who}: {origin!r} is no origin.",
+                hint="An origin is https://host[:port], without a path; http:// on loopback only.",
             )

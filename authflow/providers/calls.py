@@ -1,0 +1,95 @@
+"""Calls to a provider's own API, for hooks: a request with the access token, and its answer as data.
+
+Rule: the token goes to the URL that the caller names and nowhere else; a link to the next page is followed
+only within the same origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+import msgspec
+
+from ..errors import ConfigurationError, ResponseInvalid
+from ..protocol.reading import too_deep
+from ..protocol.step import DOCUMENT_BYTES, LIMITS, Limits
+from ..records import Token
+
+
+def build_api_request(
+    method: str,
+    url: str,
+    token: Token,
+    *,
+    timeout: float,
+    params: Mapping[str, str] | None = None,
+    json: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> httpx.Request:
+    """A request with the access token in its header (RFC 6750 §2.1), `timeout` seconds in all."""
+    sent = {
+        "accept": "application/json",
+        "user-agent": "authflow",
+        "authorization": f"Bearer {token.access_token}",
+        **(headers or {}),
+    }
+    return httpx.Request(
+        method,
+        url,
+        params=dict(params) if params else None,
+        json=json,
+        headers=sent,
+        extensions={LIMITS: Limits(most_bytes=DOCUMENT_BYTES, seconds=timeout)},
+    )
+
+
+def read_api_response(response: httpx.Response, what: str, *, hint: str = "") -> Any:
+    """The JSON of a 2xx answer. Raises `ResponseInvalid`, which names `what` and never shows the body."""
+    if not response.is_success:
+        raise ResponseInvalid(f"The provider answered {response.status_code} to {what}.", hint=hint)
+    try:
+        found = msgspec.json.decode(response.content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        raise ResponseInvalid(f"The provider's answer to {what} is not JSON.", hint=hint) from None
+    if isinstance(found, (dict, list)) and too_deep(found):
+        raise ResponseInvalid(f"The provider's answer to {what} is nested too deep.", hint=hint)
+    return found
+
+
+def next_page(response: httpx.Response, first: str) -> str | None:
+    """The URL of the next page (RFC 8288 `rel=next`), None when there is none.
+
+    Raises `ResponseInvalid` when it leaves the origin or the path of the first page: the token does not follow.
+    """
+    link = response.links.get("next", {}).get("url")
+    if not link:
+        return None
+    there, here = urlsplit(link), urlsplit(first)
+    if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):
+        raise ResponseInvalid("The provider's link to the next page leads elsewhere.")
+    return link
+
+
+def without_form_field(request: httpx.Request, name: str) -> httpx.Request:
+    """The same form request without one field."""
+    form = parse_qsl(request.content.decode(), keep_blank_values=True)
+    headers = {key: value for key, value in request.headers.items() if key not in ("content-length", "host")}
+    return httpx.Request(
+        request.method,
+        request.url,
+        content=urlencode([(key, value) for key, value in form if key != name]),
+        headers=headers,
+        extensions=request.extensions,
+    )
+
+
+def check_host(who: str, host: str, example: str) -> str:
+    """A bare host name, perhaps with a port. Raises `ConfigurationError` for a URL."""
+    if not isinstance(host, str) or not host or any(ch in "/\\@?#" or ch <= " " for ch in host):
+        raise ConfigurationError(
+            f"{who} takes a host name, without https:// and without a path.", hint=f'For example "{example}".'
+        )
+    return host.lower()
