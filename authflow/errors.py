@@ -3,7 +3,7 @@
     AuthflowError
     ├── Misuse                      yours to fix
     │   ├── ConfigurationError      · UnknownProvider · MissingEndpoint · InsecureURL · MissingExtra
-    │   │                             SealingKeyRequired · SealedDataInvalid
+    │   │                             SealingKeyRequired · SealedDataInvalid · BrowserUnavailable
     │   └── InvalidCall             · InvalidTransition · OwnerRequired · BindingRequired · LoginInProgress
     │                                 AlreadyAuthenticated · OriginNotAllowed · ManagerClosed · NotSupported
     ├── ProviderError               the provider's answer
@@ -100,17 +100,23 @@ class AuthflowError(Exception):
     error: str | None = None
     error_description: str | None = None
     retry_at: float | None = None
+    retry_after: float | None = None  # seconds, as the provider asked; retry_at is made from it with a clock
     check: str | None = None
     trace: Any = None
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
         self.message = message
+        self._facts: dict[str, Any] = {}
+        self.add_facts(**facts)
+
+    def add_facts(self, **facts: Any) -> None:
+        """What is learnt about the error on its way up: its phase, when to try again. Survives pickling."""
         for name, value in facts.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
             setattr(self, name, value)
-        self._facts = facts
+        self._facts.update(facts)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -193,6 +199,13 @@ class SealedDataInvalid(ConfigurationError):
     """Sealed bytes do not open: another key, another session's, cut or changed."""
 
     code = "sealed_data_invalid"
+
+
+class BrowserUnavailable(ConfigurationError):
+    """No browser can be shown to the human from here: no display, a remote shell, none installed."""
+
+    code = "browser_unavailable"
+    phase = Phase.AUTHORIZE
 
 
 class InvalidCall(Misuse):
