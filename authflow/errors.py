@@ -89,6 +89,16 @@ def printable(text: object, limit: int = LONGEST_PROVIDER_TEXT) -> str:
     return " ".join(kept.split())[:limit]
 
 
+def whereabouts(error: BaseException) -> str:
+    """An exception for a log: its type and the line that raised it. Never its text, which may hold a secret."""
+    place = error.__traceback__
+    if place is None:
+        return type(error).__name__
+    while place.tb_next is not None:
+        place = place.tb_next
+    return f"{type(error).__name__} at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
+
+
 class AuthflowError(Exception):
     """The root. `str(error)` is one line: cause, then remedy."""
 

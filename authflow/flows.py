@@ -1,0 +1,456 @@
+"""Conversations with a provider, made of the pure steps in `protocol/`: discover, exchange, refresh, revoke.
+
+Each is a generator that yields `httpx.Request` and gets `httpx.Response`; a driver throws a `WireError` into
+it when no answer came. Nothing here knows a chart, a session or a clock.
+
+Rule 1: an exchange is sent once. A code is good for one use; a second try can only do harm.
+Rule 2: once the provider has issued tokens, an error must not lose them: `TokensRefused` carries them to the
+        session, which revokes them.
+Rule 3: what only adds to a login (the profile, the groups) may be missing. A failure of the wire or of the
+        provider's servers there is a warning; an answer that contradicts the ID token is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+
+from .errors import (
+    AuthflowError,
+    InvalidCall,
+    Phase,
+    ProviderError,
+    ResponseInvalid,
+    ServerError,
+    ServiceUnavailable,
+    ValidationFailed,
+    WireError,
+)
+from .protocol import step
+from .protocol.discovery import (
+    build_discovery_requests,
+    check_metadata,
+    configured_metadata,
+    issuer_of,
+    merge_metadata,
+    read_metadata,
+)
+from .protocol.id_token import UnknownKey, verify_id_token
+from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
+from .protocol.messages import Granted, ServerMetadata
+from .protocol.revocation import read_revocation_response
+from .protocol.step import Flow, T
+from .protocol.token import build_refresh_request, build_token_request, to_token, with_id_token
+from .protocol.urls import origin_of
+from .protocol.userinfo import merge_claims, read_profile
+from .records import Profile, Token
+
+if TYPE_CHECKING:
+    from .providers.base import Provider
+
+METADATA_SECONDS = 300.0
+OLDEST_METADATA_SECONDS = 86_400.0  # metadata that could not be renewed serve this long
+
+# The provider cannot be reached, or cannot answer at present: nothing is said about the login.
+UNAVAILABLE = (WireError, ServerError, ServiceUnavailable)
+
+
+class TokensRefused(Exception):
+    """The provider issued tokens, and then a check failed. For the session only: it revokes `token` and fails
+    with `cause`. Neither text nor `repr` shows the token."""
+
+    def __init__(self, cause: AuthflowError, token: Token) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.token = token
+
+    def __repr__(self) -> str:
+        return f"TokensRefused({self.cause!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("TokensRefused holds tokens and is not pickled")
+
+
+class Directory:
+    """What is known of issuers: metadata and keys, by issuer. It does no I/O; flows fill it.
+
+    One directory may serve many threads: every entry is replaced whole, never changed. A failure is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._metadata: dict[str, tuple[ServerMetadata, float]] = {}
+        self._keys: dict[tuple[str, str], IssuerKeys] = {}
+
+    def __repr__(self) -> str:
+        return f"Directory({sorted(self._metadata)})"
+
+    def metadata(self, issuer: str, now: float, oldest: float = METADATA_SECONDS) -> ServerMetadata | None:
+        """What was discovered for `issuer` less than `oldest` seconds ago."""
+        kept = self._metadata.get(issuer)
+        if kept is None or not 0 <= now - kept[1] < oldest:
+            return None
+        return kept[0]
+
+    def keep_metadata(self, issuer: str, metadata: ServerMetadata, now: float) -> None:
+        self._metadata[issuer] = (metadata, now)
+
+    def keys(self, metadata: ServerMetadata) -> IssuerKeys | None:
+        """The keys last fetched for this issuer from this place."""
+        return self._keys.get((metadata.issuer, metadata.jwks_uri or ""))
+
+    def keep_keys(self, metadata: ServerMetadata, keys: IssuerKeys) -> None:
+        self._keys[metadata.issuer, metadata.jwks_uri or ""] = keys
+
+    def forget(self, issuer: str) -> None:
+        """Drops what is known of `issuer`; the next login asks anew."""
+        self._metadata.pop(issuer, None)
+        for slot in [slot for slot in self._keys if slot[0] == issuer]:
+            self._keys.pop(slot, None)
+
+
+def discover(provider: Provider, directory: Directory, now: float) -> Flow[ServerMetadata]:
+    """The provider's endpoints: its own fields, over what its issuer publishes where it uses discovery.
+
+    Metadata are asked for again after five minutes; while the issuer does not answer, the old ones serve for
+    a day. Raises `ConfigurationError`, `ProviderError`, `WireError`; their phase is `prepare`.
+    """
+    if not provider.discovery:
+        return configured_metadata(provider)
+
+    issuer = issuer_of(provider)
+    known = directory.metadata(issuer, now)
+    if known is None:
+        try:
+            known = yield from fetch_metadata(provider, issuer)
+        except UNAVAILABLE as error:
+            known = directory.metadata(issuer, now, OLDEST_METADATA_SECONDS)
+            if known is None:
+                error.add_facts(phase=Phase.PREPARE)
+                raise
+        else:
+            directory.keep_metadata(issuer, known, now)
+    # Another provider object may have put it there, with other settings.
+    return merge_metadata(provider, check_metadata(known, issuer, provider))
+
+
+def fetch_metadata(provider: Provider, issuer: str) -> Flow[ServerMetadata]:
+    """The first of the well-known documents that is one. When none is, the error is the first one's."""
+    requests = build_discovery_requests(
+        issuer, allow_insecure_loopback=provider.allow_insecure_loopback, seconds=provider.timeout
+    )
+    missing: ProviderError | None = None
+    for request in requests:
+        response = yield from ask(request)
+        try:
+            return read_metadata(response, issuer, provider)
+        except UNAVAILABLE:
+            raise
+        except ValidationFailed:
+            raise
+        except ProviderError as error:
+            missing = missing or error
+    raise missing or ResponseInvalid("The issuer publishes no discovery document.", phase=Phase.PREPARE)
+
+
+def exchange(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    *,
+    code: str,
+    redirect_uri: str,
+    code_verifier: str,
+    nonce: str | None,
+    scope: Sequence[str],
+    now: float,
+    max_age: float | None = None,
+    acr_values: Sequence[str] = (),
+    fetch_user: bool = True,
+    fetch_groups: bool = False,
+) -> Flow[Granted]:
+    """Tokens for a code, checked, and whose they are.
+
+    `nonce`, `max_age` (seconds) and `acr_values` are what the authorization request asked for. Raises
+    `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came, `TokensRefused` when they came and a
+    check failed.
+    """
+    request = build_token_request(
+        provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
+    )
+    response = yield from _ask_for_tokens(provider, request, Phase.EXCHANGE)
+    answer = provider.read_token_response(response)
+    token = to_token(answer, now=now, requested_scope=scope)
+
+    with_tokens = _identify(
+        provider,
+        metadata,
+        directory,
+        token=token,
+        code=code,
+        nonce=nonce,
+        now=now,
+        max_age=max_age,
+        acr_values=acr_values,
+        fetch_user=fetch_user,
+        fetch_groups=fetch_groups,
+    )
+    granted: Granted = yield from _keeping(token, with_tokens)
+    return msgspec.structs.replace(granted, refresh_in=answer.refresh_in)
+
+
+def refresh(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    *,
+    token: Token,
+    claims: Mapping[str, Any] | None,
+    scope: Sequence[str] | None = None,
+    now: float,
+) -> Flow[Granted]:
+    """New tokens for a refresh token. `claims` are those of the login; a new ID token must continue them.
+
+    A refresh is no login: when a new ID token cannot be checked because the provider's keys cannot be had,
+    the old one stays, and `warning` says so. Raises as `exchange` does, and `InvalidCall` without a
+    refresh token.
+    """
+    if not token.refresh_token:
+        raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)
+    request = build_refresh_request(provider, metadata, refresh_token=token.refresh_token, scope=scope)
+    response = yield from _ask_for_tokens(provider, request, Phase.REFRESH)
+    try:
+        answer = provider.read_token_response(response)
+    except AuthflowError as error:
+        error.add_facts(phase=Phase.REFRESH)
+        raise
+    renewed = to_token(answer, now=now, requested_scope=scope or (), previous=token)
+    issuer, subject = (str((claims or {}).get(name) or "") for name in ("iss", "sub"))
+    granted = Granted(
+        token=renewed,
+        issuer=issuer,
+        subject=subject,
+        claims=None if claims is None else dict(claims),
+        refresh_in=answer.refresh_in,
+    )
+    if not provider.openid or not answer.id_token:
+        return granted
+
+    checking = verified_claims(
+        provider, metadata, directory, answer.id_token, now=now, nonce=None,
+        access_token=renewed.access_token, previous_claims=claims,
+    )  # fmt: skip
+    try:
+        fresh: dict[str, Any] = yield from _keeping(renewed, checking)
+    except TokensRefused as refused:
+        if not isinstance(refused.cause, UNAVAILABLE):
+            raise
+        kept = with_id_token(renewed, token.id_token)
+        return msgspec.structs.replace(granted, token=kept, warning=refused.cause.info)
+    return msgspec.structs.replace(granted, issuer=fresh["iss"], subject=fresh["sub"], claims=fresh)
+
+
+def verified_claims(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    id_token: str,
+    *,
+    now: float,
+    nonce: str | None,
+    access_token: str | None = None,
+    code: str | None = None,
+    max_age: float | None = None,
+    acr_values: Sequence[str] = (),
+    previous_claims: Mapping[str, Any] | None = None,
+) -> Flow[dict[str, Any]]:
+    """The claims of an ID token, with the keys that are at hand or else fetched.
+
+    A token that fits no key at hand has them fetched once; for an unknown kid at most once a minute. Keys
+    older than five minutes are renewed, and go on serving for a day while that fails.
+    """
+
+    def verify(keys: IssuerKeys | None) -> dict[str, Any]:
+        return verify_id_token(
+            provider, metadata, keys.keys if keys else (), id_token, now=now, nonce=nonce,
+            access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
+            previous_claims=previous_claims,
+        )  # fmt: skip
+
+    kept = directory.keys(metadata)
+    fresh = kept is not None and kept.is_fresh(now)
+    try:
+        return verify(kept if fresh else None)
+    except UnknownKey:
+        if kept is not None and fresh:
+            if not kept.may_refetch(now):
+                raise
+            directory.keep_keys(metadata, kept.forced(now))
+
+    try:
+        response = yield from ask(build_jwks_request(provider, metadata))
+        found = IssuerKeys(read_jwks(provider, response), now, forced_at=now if fresh else None)
+    except (*UNAVAILABLE, ResponseInvalid) as error:
+        if kept is None or not kept.may_serve(now):
+            error.add_facts(phase=Phase.VALIDATE)
+            raise
+        found = kept
+    else:
+        directory.keep_keys(metadata, found)
+    return verify(found)
+
+
+def fetch_profile(
+    provider: Provider,
+    metadata: ServerMetadata,
+    *,
+    token: Token,
+    claims: Mapping[str, Any] | None,
+    fetch_groups: bool = False,
+) -> Flow[Profile | None]:
+    """The signed-in human, as the provider tells it now; with the groups if asked. None when it tells nothing.
+
+    Raises what the provider's answers are: nothing is softened here.
+    """
+    profile = yield from provider.fetch_user(token, metadata, claims or {})
+    if profile is None or not fetch_groups:
+        return profile
+    return (yield from _with_groups(provider, metadata, token, claims or {}, profile))
+
+
+def revoke(provider: Provider, metadata: ServerMetadata, *, token: str, token_type_hint: str) -> Flow[bool]:
+    """Revokes a token at the provider. True when it is dead there; False when the provider has no way.
+
+    `token_type_hint` is `access_token` or `refresh_token`. Raises `WireError`, `OAuthError`,
+    `ResponseInvalid`; their phase is `revoke`.
+    """
+    request = provider.build_revocation_request(metadata, token, token_type_hint)
+    if request is None:
+        return False
+    try:
+        response = yield from ask(request)
+        read_revocation_response(provider, response)
+    except AuthflowError as error:
+        error.add_facts(phase=Phase.REVOKE)
+        raise
+    return True
+
+
+def ask(request: httpx.Request) -> Flow[httpx.Response]:
+    """`step.fetch`, with the request on the response: readers take out of an error what the request held."""
+    response = yield from step.fetch(request)
+    try:
+        response.request  # noqa: B018
+    except RuntimeError:
+        response.request = request
+    return response
+
+
+def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) -> Flow[httpx.Response]:
+    try:
+        return (yield from ask(request))
+    except WireError as error:
+        error.add_facts(phase=phase)
+        raise
+
+
+def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
+    """Runs `flow`; an error in it comes out as `TokensRefused`, with the tokens."""
+    try:
+        return (yield from flow)
+    except AuthflowError as error:
+        raise TokensRefused(error, token) from error
+    except Exception as bug:
+        # A provider's hook broke on the provider's answer. Its text may quote that answer.
+        cause = ResponseInvalid(
+            f"The provider's answer could not be read ({type(bug).__name__}).", phase=Phase.VALIDATE
+        )
+        raise TokensRefused(cause, token) from bug
+
+
+def _identify(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    *,
+    token: Token,
+    code: str,
+    nonce: str | None,
+    now: float,
+    max_age: float | None,
+    acr_values: Sequence[str],
+    fetch_user: bool,
+    fetch_groups: bool,
+) -> Flow[Granted]:
+    claims: dict[str, Any] | None = None
+    if provider.openid:
+        if not token.id_token:
+            raise ValidationFailed(
+                "The provider sent no ID token.",
+                check="id_token",
+                hint="Ask for the scope 'openid', and register the client for OpenID Connect.",
+                phase=Phase.VALIDATE,
+            )
+        claims = yield from verified_claims(
+            provider, metadata, directory, token.id_token, now=now, nonce=nonce,
+            access_token=token.access_token, code=code, max_age=max_age, acr_values=acr_values,
+        )  # fmt: skip
+
+    profile: Profile | None = None
+    warning = None
+    if fetch_user:
+        profile, warning = yield from _softly(
+            provider.fetch_user(token, metadata, claims or {}), lambda: _profile_of_claims(provider, claims)
+        )
+    if profile is not None and fetch_groups:
+        known = profile
+        profile, missing = yield from _softly(
+            _with_groups(provider, metadata, token, claims or {}, known),
+            lambda: msgspec.structs.replace(known, groups_complete=False),
+        )
+        warning = warning or missing
+    issuer, subject = _whose(provider, metadata, claims, profile)
+    return Granted(
+        token=token, issuer=issuer, subject=subject, claims=claims, profile=profile, warning=warning
+    )
+
+
+def _softly(flow: Flow[Profile | None], otherwise: Callable[[], Profile | None]) -> Flow[tuple[Profile | None, Any]]:
+    """The outcome of `flow`; while the provider is unavailable, `otherwise()` and the reason."""
+    try:
+        return (yield from flow), None
+    except UNAVAILABLE as error:
+        error.add_facts(phase=Phase.VALIDATE)
+        return otherwise(), error.info
+
+
+def _profile_of_claims(provider: Provider, claims: Mapping[str, Any] | None) -> Profile | None:
+    if not claims:
+        return None
+    try:
+        return read_profile(provider, merge_claims(claims, {}))
+    except ResponseInvalid:
+        # This provider's id is a member of userinfo, which is what could not be had.
+        return None
+
+
+def _with_groups(
+    provider: Provider, metadata: ServerMetadata, token: Token, claims: Mapping[str, Any], profile: Profile
+) -> Flow[Profile]:
+    groups = yield from provider.fetch_groups(token, metadata, claims, profile)
+    if groups is None:
+        return msgspec.structs.replace(profile, groups_complete=False)
+    return msgspec.structs.replace(profile, groups=tuple((group.name, dict(group)) for group in groups))
+
+
+def _whose(
+    provider: Provider, metadata: ServerMetadata, claims: Mapping[str, Any] | None, profile: Profile | None
+) -> tuple[str, str]:
+    """Issuer and subject: the ID token's; without one, the provider and the profile's id."""
+    if claims is not None:
+        return claims["iss"], claims["sub"]
+    if profile is None:
+        return "", ""
+    return provider.issuer or origin_of(metadata.authorization_endpoint or metadata.token_endpoint or ""), profile.id

@@ -1,0 +1,181 @@
+"""The authorization response (RFC 6749 §4.1.2, RFC 9207): read first, judged later.
+
+`read_callback` only finds out what was said, and whether there is one state to look an attempt up by.
+`check_callback` judges it, after the session has found that attempt. Rule: a callback that fits no attempt
+ends nothing; so nothing here is an error before the state was readable, save that it is not.
+
+Tokens in a query or a fragment (implicit and hybrid answers) are named in `ignored` and never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ..errors import CallbackRejected, Phase, ValidationFailed, oauth_error, printable
+from .discovery import fits_template
+from .messages import ServerMetadata
+
+if TYPE_CHECKING:
+    from ..providers.base import Provider
+
+LONGEST_CALLBACK = 16 * 1024
+MOST_PARAMETERS = 64
+
+_OURS = ("code", "state", "iss", "error", "error_description", "error_uri")
+_NEVER_READ = frozenset({"access_token", "id_token", "token_type", "expires_in", "refresh_token"})
+
+
+class CallbackParams(msgspec.Struct, frozen=True):
+    """What a callback said. An empty parameter counts as absent (RFC 6749 §3.1).
+
+    `doubled` names parameters of ours that came more than once; `ignored` names tokens that came along.
+    """
+
+    state: str
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    error_uri: str | None = None
+    doubled: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        there = [name for name in _OURS if getattr(self, name) is not None]
+        return f"CallbackParams({', '.join(f'{name}=…' for name in there)})"
+
+    __str__ = __repr__
+
+
+def read_callback(callback: str | Mapping[str, Any]) -> CallbackParams:
+    """Reads a callback: its whole URL, the query alone, or the parameters of a form (`response_mode=form_post`).
+
+    Raises `CallbackRejected` when it is longer than 16 KiB, unreadable, or has not exactly one state.
+    """
+    pairs = _pairs(callback)
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+
+    states = values.get("state", [])
+    if len(states) != 1 or not states[0]:
+        raise _rejected("has no state" if not any(states) else "has more than one state")
+
+    kept = {name: values[name][0] for name in _OURS if name in values and values[name][0]}
+    if any(not value.isprintable() for name, value in kept.items() if name in ("state", "code", "iss")):
+        raise _rejected("has control characters in its parameters")
+    return CallbackParams(
+        **kept,
+        doubled=tuple(name for name in _OURS if len(values.get(name, ())) > 1),
+        ignored=tuple(sorted(_NEVER_READ & values.keys())),
+    )
+
+
+def check_callback(provider: Provider, metadata: ServerMetadata, params: CallbackParams) -> None:
+    """Judges a callback whose state is that of a pending attempt. After this, `params.code` is there.
+
+    Raises `ValidationFailed` with `check="callback_parameters"` for doubled parameters, a code beside an
+    error, or neither (RFC 6749 §3.1, §4.1.2); with `check="iss"` when the answer comes from another
+    issuer, or does not say whose it is though it should (RFC 9207 §2.4); and the `OAuthError` that it is.
+    """
+    if params.doubled:
+        raise _wrong(f"has {', '.join(params.doubled)} more than once")
+    # Before the error: another server must not be able to say "access_denied" in this one's name.
+    check_iss(provider, metadata, params.iss)
+    if params.code is not None and params.error is not None:
+        raise _wrong("has a code and an error")
+    if params.error is not None:
+        description = (params.error_description or "").replace(params.state, "…")
+        raise oauth_error(params.error, description or None, phase=Phase.AUTHORIZE)
+    if params.code is None:
+        raise _wrong("has neither code nor error")
+
+
+def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> None:
+    """RFC 9207 §2.4. Without a known issuer there is nothing to compare with, and `iss` is not looked at."""
+    expected = metadata.issuer or provider.issuer
+    if iss is None:
+        demanded = provider.iss_in_response
+        if demanded is None:
+            demanded = metadata.authorization_response_iss_parameter_supported
+        if demanded:
+            raise ValidationFailed(
+                "The callback does not say which issuer it comes from.",
+                check="iss",
+                hint="The provider announces an iss parameter; an answer without it may be another server's.",
+                phase=Phase.CALLBACK,
+            )
+        return
+    if not expected:
+        return
+
+    template = provider.issuer_claim_template
+    if iss in (expected, provider.issuer) or (template and "{" not in iss and fits_template(template, iss)):
+        return
+    raise ValidationFailed(
+        "The callback comes from another issuer.",
+        check="iss",
+        hint=f"Expected {printable(expected, 200)!r}, got {printable(iss, 200)!r}.",
+        phase=Phase.CALLBACK,
+    )
+
+
+def _pairs(callback: str | Mapping[str, Any]) -> list[tuple[str, str]]:
+    if isinstance(callback, Mapping):
+        pairs = list(_form_pairs(callback))
+        if len(pairs) > MOST_PARAMETERS or sum(len(name) + len(value) for name, value in pairs) > LONGEST_CALLBACK:
+            raise _rejected("is too long")
+        return pairs
+    if not isinstance(callback, str):
+        raise _rejected("is neither a URL nor a form")
+    if len(callback) > LONGEST_CALLBACK:
+        raise _rejected("is too long")
+    if not callback.isprintable():
+        raise _rejected("has control characters")
+    try:
+        return parse_qsl(
+            _query(callback), keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict"
+        )
+    except ValueError:
+        raise _rejected("cannot be read") from None
+
+
+def _query(callback: str) -> str:
+    """The query of a URL; the whole of a bare query. In a bare query a `?` stands after the first `=`."""
+    text = callback.partition("#")[0]
+    before, mark, after = text.partition("?")
+    if mark and "=" not in before:
+        return after
+    return "" if "://" in before.partition("=")[0] else text
+
+
+def _form_pairs(form: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Every pair of a form, doubled ones too: frameworks' multi-dicts show only one by `[]`."""
+    if callable(multi := getattr(form, "multi_items", None)):  # Starlette, httpx
+        items: Iterable[tuple[Any, Any]] = multi()
+    elif callable(lists := getattr(form, "lists", None)):  # Django, Werkzeug
+        items = lists()
+    else:
+        items = form.items()
+    for name, value in items:
+        several = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+        for one in several:
+            if not isinstance(name, str) or not isinstance(one, str):
+                raise _rejected("has a parameter that is no text")
+            yield name, one
+
+
+def _rejected(why: str) -> CallbackRejected:
+    return CallbackRejected(
+        f"The callback {why}.", hint="Begin the login again; pass the callback's URL or form unchanged."
+    )
+
+
+def _wrong(why: str) -> ValidationFailed:
+    return ValidationFailed(
+        f"The callback {why}.", check="callback_parameters", hint="Begin the login again.", phase=Phase.CALLBACK
+    )

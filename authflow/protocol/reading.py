@@ -1,0 +1,236 @@
+"""How every answer of a provider is read: one decoder, one way to say no.
+
+Rule 1: a body never stands in an error. What the provider says *in* an OAuth error does, made printable,
+        with every value of ours that it repeats taken out.
+Rule 2: JSON is decoded by msgspec (no NaN, no Infinity, no numbers beyond a float) and nested 32 deep at
+        most, so that whatever is kept can be written again.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote_plus
+
+import httpx
+import msgspec
+
+from ..errors import (
+    AuthflowError,
+    InvalidClient,
+    OAuthError,
+    Phase,
+    Recovery,
+    RedirectRefused,
+    ResponseInvalid,
+    Sent,
+    ServerError,
+    ServiceUnavailable,
+    oauth_error,
+)
+
+if TYPE_CHECKING:
+    from ..providers.base import Provider
+
+DEEPEST = 32
+LONGEST_RETRY_AFTER = 86_400.0  # seconds; a provider that asks for more is asked again after a day
+SHORTEST_SECRET = 8  # a shorter value is part of ordinary words
+
+
+def decode_object(body: bytes, what: str, **facts: Any) -> dict[str, Any]:
+    """The JSON object in `body`. Raises `ResponseInvalid` for anything else."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        raise ResponseInvalid(f"The {what} is no JSON object in UTF-8.", **facts) from None
+    if too_deep(found):
+        raise ResponseInvalid(f"The {what} is nested more than {DEEPEST} deep.", **facts)
+    return found
+
+
+def too_deep(value: Any) -> bool:
+    """Whether containers lie more than `DEEPEST` in each other. Walks without recursion."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def read_object(provider: Provider, response: httpx.Response, what: str, *, phase: Phase) -> dict[str, Any]:
+    """The JSON object of a successful answer.
+
+    Raises the error that the answer is (see `error_of`), or `ResponseInvalid`.
+    """
+    members: dict[str, Any] | None
+    try:
+        members = decode_object(response.content, what, phase=phase)
+    except ResponseInvalid:
+        if response.is_success:
+            raise
+        members = None
+    error = error_of(provider, response, members, what, phase=phase)
+    if error is not None:
+        raise error
+    if members is None:
+        raise ResponseInvalid(f"The {what} is no JSON object in UTF-8.", phase=phase)
+    return members
+
+
+def error_of(
+    provider: Provider, response: httpx.Response, members: Mapping[str, Any] | None, what: str, *, phase: Phase
+) -> AuthflowError | None:
+    """The error that an answer is, or None for a good one. A 200 with an error in it is an error (GitHub)."""
+    status = response.status_code
+    said = None if members is None else said_error(provider, members)
+    if said is None and status in (401, 403):
+        said = challenged_error(response)
+    if said is not None:
+        code, description = (without_secrets(text, response) for text in said)
+        error = oauth_error(code, description or None, phase=phase)
+        if type(error) is OAuthError and (status >= 500 or status == 429):
+            error.add_facts(recovery=Recovery.RETRY_AT)
+        if error.recovery is Recovery.RETRY_AT:
+            error.add_facts(retry_after=retry_after(response))
+        return error
+
+    if response.is_success:
+        return None
+    if status in (429, 503):
+        return ServiceUnavailable(
+            f"The provider is busy: the {what} came with status {status}.",
+            hint="Try again later.",
+            phase=phase,
+            sent=Sent.YES if status == 429 else Sent.UNKNOWN,
+            retry_after=retry_after(response),
+        )
+    if status >= 500:
+        return ServerError(
+            f"The provider failed: the {what} came with status {status}.",
+            hint="Try again later.",
+            phase=phase,
+            sent=Sent.UNKNOWN,
+            retry_after=retry_after(response),
+        )
+    if 300 <= status < 400:
+        return RedirectRefused(
+            f"The {what} is a redirect (status {status}); authflow follows none.",
+            hint="Set the endpoint to the URL that answers.",
+            phase=phase,
+        )
+    if status == 401:
+        return InvalidClient(
+            f"The {what} came with status 401 and no OAuth error.",
+            hint="Check client_id, client_secret and client_auth.",
+            phase=phase,
+            error="invalid_client",
+        )
+    return ResponseInvalid(
+        f"The {what} came with status {status} and no OAuth error.",
+        hint="Check the endpoint's URL.",
+        phase=phase,
+        recovery=Recovery.FIX_CONFIGURATION if status < 500 else Recovery.NONE,
+    )
+
+
+def said_error(provider: Provider, members: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Code and description that a body says, in the provider's own fields or the RFC's; None when it says
+    none. `0`, `""`, `null`, `false` and the code `ok` are no error."""
+    for code_field, text_field in dict.fromkeys((provider.error_fields, ("error", "error_description"))):
+        code: Any = dig(members, code_field)
+        text: Any = dig(members, text_field)
+        if isinstance(code, Mapping):
+            code, text = code.get("code") or code.get("type"), code.get("message") or text
+        if isinstance(code, list):
+            code = "invalid_request"
+        if code and str(code).lower() not in ("ok", "success", "0", "false"):
+            return str(code), "" if text is None else str(text)
+    return None
+
+
+_CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
+
+
+def challenged_error(response: httpx.Response) -> tuple[str, str] | None:
+    """Code and description in a `WWW-Authenticate: Bearer` header (RFC 6750 §3)."""
+    header = response.headers.get("www-authenticate", "")
+    if not header[:7].lower().startswith("bearer"):
+        return None
+    found = {name: quoted or bare for name, quoted, bare in _CHALLENGE.findall(header[:2048])}
+    return (found["error"], found.get("error_description", "")) if found.get("error") else None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """`Retry-After` in seconds (RFC 9110 §10.2.3), a day at most; a date counts from the answer's `Date`."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), LONGEST_RETRY_AFTER)
+    try:
+        seconds = (
+            parsedate_to_datetime(text) - parsedate_to_datetime(response.headers.get("date", ""))
+        ).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
+
+
+def without_secrets(text: str, response: httpx.Response) -> str:
+    """`text` with all that the request carried (code, verifier, tokens, secret) replaced by `…`."""
+    try:
+        request = response.request
+        sent = parse_qsl(request.content.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
+    except (RuntimeError, ValueError):
+        return text
+    secrets = [value for name, value in sent if name not in _PUBLIC_PARAMETERS]
+    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
+    secrets.append(credentials)
+    if kind.lower() == "basic":
+        secrets += basic_parts(credentials)
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "…")
+    return text
+
+
+_PUBLIC_PARAMETERS = frozenset({"grant_type", "redirect_uri", "client_id", "scope", "token_type_hint", "audience"})
+
+
+def basic_parts(credentials: str) -> list[str]:
+    """The secret of a Basic header, as sent and as meant."""
+    try:
+        pair = base64.b64decode(credentials).decode("ascii")
+    except ValueError:
+        return []
+    secret = pair.partition(":")[2]
+    return [secret, unquote_plus(secret)]
+
+
+def dig(data: Mapping[str, Any], path: str) -> Any:
+    """The member at a dotted path (`data.id`, `names.0.text`); None when there is none. A member whose own
+    name has dots (`https://slack.com/user_id`) is found first."""
+    if path in data:
+        return data[path]
+    found: Any = data
+    for part in path.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isascii() and part.isdigit() and int(part[:6]) < len(found):
+            found = found[int(part[:6])]
+        else:
+            return None
+    return found
+
+
+def is_number(value: object) -> bool:
+    """A finite JSON number; `true` is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
