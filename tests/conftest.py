@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.real.browser import Chromium, RealBrowser, find_chromium
 from tests.real.form_browser import FormBrowser
-from tests.real.panva_provider import Panva, missing
+
+if TYPE_CHECKING:
+    from tests.real.panva_provider import Panva
 
 REQUIRE_ALL = os.environ.get("AUTHFLOW_REQUIRE_ALL", "") not in ("", "0")
 
@@ -44,6 +47,8 @@ def pytest_make_collect_report() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def panva(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panva]:
     """The certified provider, running."""
+    from tests.real.panva_provider import Panva, missing
+
     if why := missing():
         pytest.skip(why)
     with Panva(tmp_path_factory.mktemp("panva")) as running:
@@ -61,18 +66,22 @@ def chromium() -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def browse(chromium: Chromium) -> Callable[..., RealBrowser]:
-    """Makes a person with a real browser: `browse(user="ada", deny=False)`; give it to `open_url=`."""
+def browse(chromium: Chromium) -> Iterator[Callable[..., RealBrowser]]:
+    """Makes a person with a real browser: `browse("ada", deny=False)`; give it to `open_url=`."""
+    made: list[RealBrowser] = []
 
-    def make(user: str = "ada", **habits: object) -> RealBrowser:
-        return RealBrowser(chromium, user, **habits)
+    def make(user: str = "ada", **habits: Any) -> RealBrowser:
+        made.append(RealBrowser(chromium, user, **habits))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture
 def person() -> Iterator[Callable[..., FormBrowser]]:
-    """Makes a person without a screen: `person(user="ada", deny=False)`; give it to `open_url=`."""
+    """Makes a person without a screen: `person("ada", deny=False)`; give it to `open_url=`."""
     made: list[FormBrowser] = []
 
     def make(user: str = "ada", *, deny: bool = False) -> FormBrowser:
@@ -81,4 +90,4 @@ def person() -> Iterator[Callable[..., FormBrowser]]:
 
     yield make
     for one in made:
-        one.__exit__()
+        one.close()

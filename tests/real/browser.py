@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
@@ -59,9 +59,11 @@ class Chromium:
     def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def new_context(self) -> Any:
-        """A fresh profile: no cookies, no history."""
-        return await self._browser.new_context()
+    async def new_page(self) -> Any:
+        """A page in a fresh profile: no cookies, no history."""
+        context = await self._browser.new_context()
+        context.set_default_timeout(SECONDS_A_STEP * 1000)
+        return await context.new_page()
 
     async def _launch(self) -> None:
         from playwright.async_api import async_playwright
@@ -79,7 +81,8 @@ class RealBrowser:
     """Called with a URL, like any `open_url`: it opens the page, signs in as `user` (password `pw-USER`), presses
     Allow (or Deny), and stays on the page that the redirect leads to. It returns at once; `wait()` waits.
 
-    `deny=True` refuses; `idle=True` opens the login page and does nothing more; `screenshot` is a file to write.
+    It keeps its profile from one call to the next, so the provider knows it again. `deny=True` refuses;
+    `idle=True` opens the page and touches nothing; `detour` makes, of the URL, one that is opened first.
     """
 
     def __init__(
@@ -89,51 +92,63 @@ class RealBrowser:
         *,
         deny: bool = False,
         idle: bool = False,
-        screenshot: Path | None = None,
+        detour: Callable[[str], str] | None = None,
     ) -> None:
         self.user = user
         self.deny = deny
         self.idle = idle
-        self.screenshot = screenshot
+        self.detour = detour
         self.url = ""
+        self.detour_text = ""
         self.final_url = ""
         self.final_text = ""
         self.console_errors: list[str] = []
-        self.opened = threading.Event()  # set when the first page is on the screen
         self._chromium = chromium
+        self._page: Any = None
         self._visit: Future[None] | None = None
 
     def __call__(self, url: str) -> None:
         self.url = url
         self._visit = self._chromium.start(self._go(url))
 
-    def wait(self, seconds: float = 40) -> Self:
+    def wait(self) -> Self:
         """After this the final page is there; raises what went wrong on the way."""
         if self._visit is None:
             raise RuntimeError("nobody opened a page in this browser")
-        self._visit.result(timeout=seconds)
+        self._visit.result(timeout=40)
         return self
 
-    async def _go(self, url: str) -> None:
-        context = await self._chromium.new_context()
-        try:
-            context.set_default_timeout(SECONDS_A_STEP * 1000)
-            page = await context.new_page()
-            page.on("console", self._note)
-            page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-            await page.goto(url)
-            self.opened.set()
-            if not self.idle:
-                await self._sign_in(page, home_of(url))
-            self.final_url = page.url
-            self.final_text = await page.inner_text("body")
-            if self.screenshot is not None:
-                await page.screenshot(path=self.screenshot, full_page=True)
-        finally:
-            self.opened.set()
-            await context.close()
+    def screenshot(self, path: Path) -> None:
+        """Writes what is on the screen, as a PNG."""
+        self._chromium.start(self._page.screenshot(path=path, full_page=True)).result(timeout=20)
 
-    async def _sign_in(self, page: Any, home: str) -> None:
+    def close(self) -> None:
+        if self._visit is not None:
+            self._chromium.start(self._close()).result(timeout=20)
+
+    async def _close(self) -> None:
+        if self._page is not None:
+            await self._page.context.close()
+
+    async def _go(self, url: str) -> None:
+        if self._page is None:
+            self._page = await self._chromium.new_page()
+            self._page.on("console", self._note)
+            self._page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        if self.detour is not None:
+            await self._page.goto(self.detour(url))
+            self.detour_text = await self._page.inner_text("body")
+
+        home = home_of(url)
+        # A logout page sends itself on by script: only a quiet network tells that it has arrived.
+        await self._page.goto(url, wait_until="load" if home else "networkidle")
+        if home and not self.idle:
+            await self._sign_in(home)
+        self.final_url = self._page.url
+        self.final_text = await self._page.inner_text("body")
+
+    async def _sign_in(self, home: str) -> None:
+        page = self._page
         for _ in range(MOST_STEPS):
             if page.url.startswith(home):
                 return
@@ -151,6 +166,9 @@ class RealBrowser:
 
 
 def home_of(authorization_url: str) -> str:
-    """The origin that the redirect leads to, with a slash."""
-    redirect_uri = urlsplit(parse_qs(urlsplit(authorization_url).query)["redirect_uri"][0])
-    return f"{redirect_uri.scheme}://{redirect_uri.netloc}/"
+    """The origin that the redirect leads to, with a slash; empty when the URL names none."""
+    redirect_uri = parse_qs(urlsplit(authorization_url).query).get("redirect_uri")
+    if redirect_uri is None:
+        return ""
+    parts = urlsplit(redirect_uri[0])
+    return f"{parts.scheme}://{parts.netloc}/"

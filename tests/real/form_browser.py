@@ -1,7 +1,7 @@
 """`FormBrowser`: a person without a screen. It follows redirects, fills in login forms and presses buttons.
 
-As `open_url` of a login it works on a thread of its own and ends at the redirect URI, like a real browser;
-`follow(url)` does the same at once and hands back the callback URL without opening it, for web logins.
+As `open_url` of a login it works on a thread of its own and ends at the redirect URI, as a real browser does.
+`follow(url)` works at once and hands back the callback URL without opening it, for web logins.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class FormReader(HTMLParser):
             self.forms.append(Form(attributes))
         elif tag == "button":
             self._button = attributes
-        elif tag == "input" and self.forms and attributes.get("name"):
-            self.forms[-1].fields[attributes["name"] or ""] = attributes.get("value") or ""
+        elif tag == "input" and self.forms and (name := attributes.get("name")):
+            self.forms[-1].fields[name] = attributes.get("value") or ""
 
     def handle_data(self, data: str) -> None:
         if self._button is not None and self.forms:
@@ -54,7 +54,11 @@ class FormReader(HTMLParser):
 
 
 class FormBrowser:
-    """Signs in as `user` with the password `pw-USER`; `deny=True` presses Deny at the first chance."""
+    """Signs in as `user` with the password `pw-USER`; `deny=True` presses Deny at the first chance.
+
+    It keeps its cookies from one call to the next, so the provider knows it again. `final_url` and
+    `final_text` are those of the last page.
+    """
 
     def __init__(self, user: str = "ada", *, deny: bool = False) -> None:
         self.user = user
@@ -65,12 +69,9 @@ class FormBrowser:
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=20)
         self._client.close()
 
     def __call__(self, url: str) -> None:
@@ -93,8 +94,8 @@ class FormBrowser:
             self._failure = failure
 
     def follow(self, url: str) -> str:
-        """The callback URL that the provider sends this person to."""
-        redirect_uri = parse_qs(urlsplit(url).query)["redirect_uri"][0]
+        """The callback URL that the provider sends this person to; without a redirect URI, the last page's."""
+        redirect_uri = parse_qs(urlsplit(url).query).get("redirect_uri", ["nowhere:"])[0]
         answer = self._client.get(url)
         for _ in range(MOST_STEPS):
             if answer.is_redirect:
@@ -103,17 +104,19 @@ class FormBrowser:
                     return target
                 answer = self._client.get(target)
                 continue
-            answer = self._submit(answer)
+            forms = FormReader(answer.text).forms
+            if not forms:
+                return str(answer.url)
+            answer = self._submit(answer, forms)
         raise RuntimeError(f"no end in sight at {answer.url}")
 
-    def _submit(self, page: httpx.Response) -> httpx.Response:
-        pressable = [(form, button) for form in FormReader(page.text).forms for button in form.buttons]
-        wanted = [
-            (form, button) for form, button in pressable if (button[0].lower() in NO_BUTTONS) is self.deny
-        ]
-        if not wanted:
+    def _submit(self, page: httpx.Response, forms: list[Form]) -> httpx.Response:
+        """Presses the button this person would press; a form without one is sent as a script would."""
+        choices = [(form, button) for form in forms for button in form.buttons or [("", "", "")]]
+        fitting = [choice for choice in choices if (choice[1][0].lower() in NO_BUTTONS) is self.deny]
+        if not fitting:
             raise RuntimeError(f"nothing to press at {page.url} ({page.status_code}): {page.text[:400]}")
-        form, (_, name, value) = wanted[0]
+        form, (_, name, value) = fitting[0]
 
         data = dict(form.fields)
         for field in NAME_FIELDS & data.keys():

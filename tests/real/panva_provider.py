@@ -101,6 +101,16 @@ class Panva:
         answer = httpx.get(f"{self.issuer}/-/requests", timeout=5, trust_env=False)
         return int(answer.json().get(name, 0))
 
+    def revoke(self, token: str, client: str = "basic") -> None:
+        """Ends a token from outside (RFC 7009 §2.1)."""
+        httpx.post(
+            f"{self.issuer}/token/revocation",
+            data={"token": token},
+            auth=(client, secret_of(client)),
+            timeout=5,
+            trust_env=False,
+        ).raise_for_status()
+
     def introspect(self, token: str, client: str = "basic") -> dict[str, Any]:
         """What the provider itself says about a token (RFC 7662 §2.2)."""
         answer = httpx.post(
