@@ -1,0 +1,87 @@
+"""The folder `diagrams/`: generated, committed, and checked byte by byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authflow.chart import CHART, State
+from authflow.diagrams import draw
+from authflow.diagrams.write import check, render_all, write
+
+FOLDER = Path(__file__).parents[2] / "diagrams"
+
+
+def test_the_committed_diagrams_are_those_of_the_chart() -> None:
+    assert check(FOLDER) == []
+
+
+def test_a_new_folder_gets_every_file(tmp_path: Path) -> None:
+    written = write(tmp_path / "new" / "diagrams")
+
+    assert written == ["chart.mmd", "chart.dot", "chart-light.svg", "chart-dark.svg", "README.md"]
+    assert check(tmp_path / "new" / "diagrams") == []
+
+
+def test_only_what_is_stale_is_written(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "chart.dot").write_text("somebody's edit")
+    (tmp_path / "chart.mmd").unlink()
+
+    assert check(tmp_path) == ["chart.mmd", "chart.dot"]
+    assert write(tmp_path) == ["chart.mmd", "chart.dot"]
+    assert write(tmp_path) == []
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    check(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_chart_changes_every_file() -> None:
+    before, after = render_all(), render_all(CHART[:-1])
+
+    assert all(before[path] != after[path] for path in before)
+
+
+def test_the_bytes_are_the_same_in_another_process() -> None:
+    code = (
+        "import hashlib; from authflow.diagrams.write import render_all;"
+        "print(hashlib.sha256(b''.join(render_all().values())).hexdigest())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(runs) == 1
+
+
+def test_the_readme_shows_the_picture_and_every_row() -> None:
+    text = render_all()["README.md"].decode()
+
+    assert 'srcset="chart-dark.svg"' in text
+    assert 'src="chart-light.svg"' in text
+    for row in CHART:
+        assert f"| `{row.trigger}` | {', '.join(row.sources)} | {row.target} | " in text
+
+
+def test_every_format_has_its_renderer() -> None:
+    assert draw("svg").startswith("<svg ")
+    assert "stateDiagram-v2" in draw("mermaid")
+    assert draw("dot").startswith("digraph ")
+
+
+def test_the_present_state_is_lit_in_every_format() -> None:
+    assert all(draw(format, state=State.REFRESHING) != draw(format) for format in ("svg", "mermaid", "dot"))
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(KeyError):
+        draw("png")
