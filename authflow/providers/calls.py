@@ -7,16 +7,19 @@ only within the same origin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import msgspec
 
-from ..errors import ConfigurationError, ResponseInvalid
-from ..protocol.reading import too_deep
+from ..errors import ConfigurationError, Phase, ResponseInvalid
+from ..protocol.reading import error_of, too_deep
 from ..protocol.step import DOCUMENT_BYTES, LIMITS, Limits
 from ..records import Token
+
+if TYPE_CHECKING:
+    from .base import Provider
 
 
 def build_api_request(
@@ -46,16 +49,22 @@ def build_api_request(
     )
 
 
-def read_api_response(response: httpx.Response, what: str, *, hint: str = "") -> Any:
-    """The JSON of a 2xx answer. Raises `ResponseInvalid`, which names `what` and never shows the body."""
-    if not response.is_success:
-        raise ResponseInvalid(f"The provider answered {response.status_code} to {what}.", hint=hint)
+def read_api_response(provider: Provider, response: httpx.Response, what: str) -> Any:
+    """The JSON of a 2xx answer: an object or a list.
+
+    Raises the error that any other answer is (`ServerError` and `ServiceUnavailable` end no login), and
+    `ResponseInvalid`. The body stands in none of them.
+    """
     try:
         found = msgspec.json.decode(response.content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
-        raise ResponseInvalid(f"The provider's answer to {what} is not JSON.", hint=hint) from None
-    if isinstance(found, (dict, list)) and too_deep(found):
-        raise ResponseInvalid(f"The provider's answer to {what} is nested too deep.", hint=hint)
+        found = None
+    members = found if isinstance(found, dict) else None
+    error = error_of(provider, response, members, what, phase=Phase.VALIDATE)
+    if error is not None:
+        raise error
+    if not isinstance(found, (dict, list)) or too_deep(found):
+        raise ResponseInvalid(f"The {what} is no JSON object or list.", phase=Phase.VALIDATE)
     return found
 
 
@@ -69,7 +78,7 @@ def next_page(response: httpx.Response, first: str) -> str | None:
         return None
     there, here = urlsplit(link), urlsplit(first)
     if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):
-        raise ResponseInvalid("The provider's link to the next page leads elsewhere.")
+        raise ResponseInvalid("The provider's link to the next page leads elsewhere.", phase=Phase.VALIDATE)
     return link
 
 

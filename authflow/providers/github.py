@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from ..errors import ResponseInvalid
+from ..errors import Phase, ResponseInvalid
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import DEFAULT_LIMITS, LIMITS, Flow, fetch
 from ..records import Group, Profile, Token
@@ -99,7 +99,8 @@ class GitHub(Provider):
         response = yield from fetch(build_api_request("GET", url, token, timeout=self.timeout, headers=_API))
         if not response.is_success:  # no user:email scope, or an app without that permission
             return profile
-        email, verified = choose_email(read_api_response(response, "the list of e-mail addresses"), profile.email)
+        addresses = read_api_response(self, response, "list of e-mail addresses")
+        email, verified = choose_email(addresses, profile.email)
         return msgspec.structs.replace(
             profile, email=email, email_verified=verified, data={**profile.data, "email": email}
         )
@@ -107,7 +108,10 @@ class GitHub(Provider):
     def fetch_groups(
         self, token: Token, metadata: ServerMetadata, claims: Mapping[str, Any], profile: Profile
     ) -> Flow[Sequence[Group] | None]:
-        """The user's teams, in all organizations the token may read; None when there are over 2,000."""
+        """The user's teams, in all organizations the token may read.
+
+        None when GitHub does not tell them (no `read:org`), or there are more than 2,000.
+        """
         first = f"{self._user_url(metadata)}/teams"
         groups: list[Group] = []
         request = build_api_request(
@@ -115,8 +119,9 @@ class GitHub(Provider):
         )
         for _ in range(MOST_PAGES):
             response = yield from fetch(request)
-            teams = read_api_response(response, "the list of teams", hint="Teams need the scope read:org.")
-            groups.extend(read_teams(teams))
+            if response.status_code in (403, 404):
+                return None
+            groups.extend(read_teams(read_api_response(self, response, "list of teams")))
             link = next_page(response, first)
             if link is None:
                 return groups
@@ -146,7 +151,7 @@ class GitHub(Provider):
 def choose_email(addresses: Any, public: str | None) -> tuple[str | None, bool | None]:
     """The address to show and whether GitHub verified it: the primary one if verified, else the public one."""
     if not isinstance(addresses, list):
-        raise ResponseInvalid("GitHub's list of e-mail addresses is no list.")
+        raise ResponseInvalid("GitHub's list of e-mail addresses is no list.", phase=Phase.VALIDATE)
     entries = [one for one in addresses if isinstance(one, dict) and isinstance(one.get("email"), str)]
     for one in entries:
         if one.get("primary") is True and one.get("verified") is True:
@@ -159,5 +164,5 @@ def choose_email(addresses: Any, public: str | None) -> tuple[str | None, bool |
 def read_teams(teams: Any) -> list[Group]:
     """One page of `/user/teams` as groups, by the team's name."""
     if not isinstance(teams, list):
-        raise ResponseInvalid("GitHub's list of teams is no list.")
+        raise ResponseInvalid("GitHub's list of teams is no list.", phase=Phase.VALIDATE)
     return [Group(one, one["name"]) for one in teams if isinstance(one, dict) and isinstance(one.get("name"), str)]

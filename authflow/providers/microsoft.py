@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Unpack
 
-import msgspec
+import httpx
 
-from ..errors import ConfigurationError, ResponseInvalid
-from ..protocol.messages import ServerMetadata
+from ..errors import ConfigurationError, Phase, ResponseInvalid, ValidationFailed, WireError
+from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.step import Flow, fetch
+from ..protocol.userinfo import merge_claims, read_groups
 from ..records import Group, Profile, Token
 from .base import Provider, Settings
 from .calls import build_api_request, check_host, read_api_response
@@ -30,6 +32,7 @@ _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, init=False, repr=False)
 class Microsoft(Provider):
     """Sign in with Microsoft: `Microsoft("client-id", "client-secret", tenant="…")`.
 
@@ -47,6 +50,8 @@ class Microsoft(Provider):
     that the domain's owner is known; never join accounts by an address that is not.
     """
 
+    tenants: Sequence[str] = ()
+
     def __init__(
         self,
         client_id: str,
@@ -61,17 +66,18 @@ class Microsoft(Provider):
         host = check_host("Microsoft", host, "login.microsoftonline.com")
         tenant, allowed = read_tenants(tenant, tenants)
         authority = f"https://{host}"
+        object.__setattr__(self, "tenants", allowed)
         self.configure(
             settings,
             client_id=client_id,
             client_secret=client_secret,
             issuer=f"{authority}/{tenant}/v2.0",
-            issuer_claim_template=None if allowed else f"{authority}/{{tid}}/v2.0",
-            issuer_aliases=tuple(f"{authority}/{one}/v2.0" for one in allowed),
+            issuer_claim_template=f"{authority}/{{tid}}/v2.0",
             discovery=True,
             openid=True,
             scopes=("openid", "offline_access") if offline else ("openid",),
             user_scopes=("profile", "email", "User.Read"),
+            id_path="{oid}.{tid}",  # made by fetch_user; no path leads to it, so nothing else can stand in
             groups_claim="groups",
             algorithms=("RS256",),
             rotation="none",
@@ -83,29 +89,56 @@ class Microsoft(Provider):
     def env_options(cls) -> tuple[str, ...]:
         return ("client_secret", "tenant")
 
+    def read_token_response(self, response: httpx.Response) -> TokenResponse:
+        """Refuses an ID token of a tenant that is not on the list.
+
+        The claim is read before the signature is verified, which is enough to refuse: the same ID token is
+        verified next, and its issuer must then be this very tenant's.
+        """
+        answer = super().read_token_response(response)
+        if self.tenants and answer.id_token is not None:
+            from ..protocol.id_token import read_segments
+
+            _, claims = read_segments(answer.id_token)
+            if claims.get("tid") not in self.tenants:
+                raise ValidationFailed(
+                    "This account belongs to a tenant that is not admitted.",
+                    check="tid",
+                    hint="Add its id to tenants= if it should be.",
+                    phase=Phase.VALIDATE,
+                )
+        return answer
+
     def fetch_user(
         self, token: Token, metadata: ServerMetadata, claims: Mapping[str, Any]
     ) -> Flow[Profile | None]:
         """The ID token's claims, and Graph's `/me` where the token may read it."""
         if not claims.get("oid") or not claims.get("tid"):
             raise ResponseInvalid(
-                "Microsoft's ID token names no oid and tid.", hint="Ask for the scopes openid and profile."
+                "Microsoft's ID token names no oid and tid.",
+                hint="Ask for the scopes openid and profile.",
+                phase=Phase.VALIDATE,
             )
-        me: dict[str, Any] = {}
-        if self.api_origins:
-            url = f"{self.api_origins[0]}/v1.0/me"
-            response = yield from fetch(build_api_request("GET", url, token, timeout=self.timeout))
-            if response.is_success:  # a token for another API than Graph is refused, and that is all right
-                me = read_api_response(response, "Graph's /me")
-        return read_profile(claims, me)
+        return read_profile(claims, (yield from self._fetch_me(token)))
+
+    def _fetch_me(self, token: Token) -> Flow[Any]:
+        # It only adds to the ID token: a token for another API is refused, and Graph may be away.
+        if not self.api_origins:
+            return {}
+        request = build_api_request("GET", f"{self.api_origins[0]}/v1.0/me", token, timeout=self.timeout)
+        try:
+            response = yield from fetch(request)
+        except WireError:
+            return {}
+        return read_api_response(self, response, "profile of Graph") if response.is_success else {}
 
     def fetch_groups(
         self, token: Token, metadata: ServerMetadata, claims: Mapping[str, Any], profile: Profile
     ) -> Flow[Sequence[Group] | None]:
         """The ID token's groups by object id; from Graph when there are too many; None when it refuses."""
-        if not has_overage(claims):
-            found = claims.get(self.groups_claim or "groups")
-            return [Group({"id": one}, one) for one in found or () if isinstance(one, str)]
+        found = read_groups(self, claims)
+        if found is not None:
+            return found
         if not self.api_origins:
             return None
         request = build_api_request(
@@ -116,13 +149,13 @@ class Microsoft(Provider):
             json={"securityEnabledOnly": False},
         )
         response = yield from fetch(request)
-        if not response.is_success:
+        if response.status_code in (401, 403, 404):
             return None
-        answer = read_api_response(response, "Graph's getMemberObjects")
+        answer = read_api_response(self, response, "list of groups")
         ids = answer.get("value") if isinstance(answer, dict) else None
         if not isinstance(ids, list):
-            raise ResponseInvalid("Graph's list of groups is no list.")
-        return [Group({"id": one}, one) for one in ids if isinstance(one, str)]
+            raise ResponseInvalid("Graph's list of groups is no list.", phase=Phase.VALIDATE)
+        return [Group({"name": one}, one) for one in ids if isinstance(one, str)]
 
 
 def read_tenants(tenant: str, tenants: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -147,22 +180,15 @@ def read_tenants(tenant: str, tenants: Sequence[str]) -> tuple[str, tuple[str, .
     return one, allowed
 
 
-def has_overage(claims: Mapping[str, Any]) -> bool:
-    """Whether the ID token says that there are more groups than it can carry."""
-    elsewhere = claims.get("_claim_names")
-    return claims.get("hasgroups") in (True, "true") or (isinstance(elsewhere, Mapping) and "groups" in elsewhere)
-
-
 def read_profile(claims: Mapping[str, Any], me: Any) -> Profile:
     """One profile from the ID token and Graph; Graph's is left out when it is of somebody else."""
     oid, tid = str(claims["oid"]), str(claims["tid"])
     graph = me if isinstance(me, dict) and _is_same(oid, me.get("id")) else {}
-    data = {**graph, **claims}
     email = claims.get("email") or graph.get("mail")
     name = claims.get("name") or graph.get("displayName")
     return Profile(
         id=f"{oid}.{tid}",
-        data=msgspec.to_builtins(data),
+        data={**graph, **merge_claims(claims, {})},
         name=name if isinstance(name, str) else None,
         email=email if isinstance(email, str) else None,
         email_verified=claims.get("xms_edov") in (True, 1, "1", "true"),

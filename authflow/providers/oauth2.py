@@ -10,10 +10,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
-from ..errors import ConfigurationError
+import msgspec
+
+from ..errors import ConfigurationError, Phase, ResponseInvalid
+from ..protocol.messages import ServerMetadata
+from ..protocol.step import Flow, fetch
+from ..protocol.userinfo import (
+    build_userinfo_request,
+    check_userinfo_subject,
+    merge_claims,
+    read_profile,
+    read_userinfo_response,
+)
+from ..records import Profile, Token
 from .base import CommonSettings, DataFields, Provider, UserIdFn
+
+_CHOSEN = "user_id_fn()"
 
 
 class OAuth2Settings(CommonSettings, DataFields, total=False):
@@ -99,7 +113,8 @@ class OAuth2(Provider):
             user_scopes=user_scopes or (),
             group_scopes=group_scopes or (),
             authorization_params=authorization_params or {},
-            id_path="sub" if settings.get("openid") else "id",
+            # With a function, no path may stand in for it.
+            id_path=_CHOSEN if user_id_fn else "sub" if settings.get("openid") else "id",
         )
 
     @classmethod
@@ -109,3 +124,37 @@ class OAuth2(Provider):
     @classmethod
     def env_options(cls) -> tuple[str, ...]:
         return ("client_secret", "user_endpoint", "redirect_url")
+
+    def fetch_user(
+        self, token: Token, metadata: ServerMetadata, claims: Mapping[str, Any]
+    ) -> Flow[Profile | None]:
+        """The answer of `user_endpoint`, its id chosen by `user_id_fn`; None when nothing is known."""
+        if self.user_id_fn is None:
+            return (yield from super().fetch_user(token, metadata, claims))
+
+        answer: dict[str, Any] = {}
+        if metadata.userinfo_endpoint:
+            response = yield from fetch(build_userinfo_request(self, metadata, token))
+            answer = read_userinfo_response(self, response)
+            check_userinfo_subject(self, claims, answer)
+        data = merge_claims(claims, answer)
+        return self.read_user(data) if data else None
+
+    def read_user(self, data: Mapping[str, Any]) -> Profile:
+        """The profile in `data`: its id by `user_id_fn`, or else `id_path`. Raises `ResponseInvalid`."""
+        if self.user_id_fn is None:
+            return read_profile(self, data)
+        profile = read_profile(self, {**data, _CHOSEN: call_user_id_fn(self.user_id_fn, data)})
+        return msgspec.structs.replace(profile, data=dict(data))
+
+
+def call_user_id_fn(user_id_fn: UserIdFn, data: Mapping[str, Any]) -> Any:
+    """The id that the application's function picks. Raises `ResponseInvalid` when it cannot."""
+    try:
+        return user_id_fn(data)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ResponseInvalid(
+            f"user_id_fn failed with {type(error).__name__} on the profile.",
+            hint="Let user_id_fn return the member that names the user for good.",
+            phase=Phase.VALIDATE,
+        ) from None
