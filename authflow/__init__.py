@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .errors import AuthflowError, ErrorInfo, LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut
     from .events import AuthEvent, Origin
     from .manager import AsyncSessionManager, SessionManager
-    from .operations import AuthorizationRequest, Completion, LogoutResult
+    from .operations import Completion, LogoutResult
     from .records import Group, Key, Token, User
     from .sealing import generate_key
-    from .session import AsyncSession, Session
+    from .session import AsyncSession, AuthorizationRequest, Session
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _HOME = {
     "Origin": "events",
     "AsyncSessionManager": "manager",
     "SessionManager": "manager",
-    "AuthorizationRequest": "operations",
+    "AuthorizationRequest": "session",
     "Completion": "operations",
     "LogoutResult": "operations",
     "Group": "records",

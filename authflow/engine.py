@@ -370,9 +370,12 @@ def _observe_live(known: SessionRecord, stored: SessionRecord, now: float) -> li
     return []
 
 
+_BY_REASON: Final = {"timed_out": Trigger.TIME_OUT, "failed": Trigger.FAIL, "denied": Trigger.FAIL}
+
+
 def _observe_pending(known: SessionRecord, stored: SessionRecord, now: float) -> list[Seen]:
     if known.state in PENDING and stored.state not in PENDING:
-        trigger = {"timed_out": Trigger.TIME_OUT, "failed": Trigger.FAIL}.get(stored.reason or "", Trigger.CANCEL)
+        trigger = _BY_REASON.get(stored.reason or "", Trigger.CANCEL)
         return [_seen(trigger, stored, now)]
     if known.state is State.AUTHORIZING and stored.state is State.EXCHANGING:
         return [_seen(Trigger.CALLBACK, stored, now)]

@@ -22,8 +22,8 @@ RECORD_FORMAT = 1
 
 _SECRET_FIELDS = frozenset(
     {
-        "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier", "state_value",
-        "app_data", "profile", "claims", "binding", "exchange", "code",
+        "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
+        "app_data", "profile", "claims", "binding", "code", "end_session_url",
     }
 )  # fmt: skip
 

@@ -1,0 +1,454 @@
+"""What a session is, whichever colour calls it: reading, and the rooms that operations work in.
+
+`House` is what all sessions of one manager share. `SessionCore` is one session: its ledger, its outbox, its
+token cache, and, while there is one, the attempt that runs beside it. Nothing here waits for a provider or
+a human; that is `operations.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from . import engine, renewal
+from .chart import LIVE, PENDING, State, Trigger, allowed
+from .clock import Clock
+from .engine import Facts
+from .errors import AuthflowError, ErrorInfo, InvalidTransition, NotSupported
+from .events import AuthEvent, Origin
+from .flows import Directory
+from .ledger import Ledger
+from .providers.base import Provider
+from .records import Key, SessionRecord, Token, User, decode_profile
+from .sealing import Sealer
+from .signals import Signals, SignalsView
+from .stores import Store
+
+if TYPE_CHECKING:
+    from .agents.base import Listener
+    from .auth import SessionAuth
+    from .drive import AsyncShell, Flight, Mailbox, Recorder, SyncShell
+
+SESSION = "session/"
+ATTEMPT = "attempt/"
+PENDING_PREFIX = "pending/"
+CURRENT = "current"
+
+
+class House:
+    """What the sessions of one manager share: providers, store, clock, signals, shell."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        *,
+        store: Store,
+        clock: Clock,
+        signals: Signals,
+        shell: SyncShell | AsyncShell,
+        recorder: Recorder | None,
+        sealer: Sealer | None,
+        single_user: bool,
+        expiring_notice: float,
+        session_lifetime: float | None,
+        arm: Callable[[SessionCore], None],
+    ) -> None:
+        self.providers = dict(providers)
+        self.store = store
+        self.clock = clock
+        self.signals = signals
+        self.shell = shell
+        self.recorder = recorder
+        self.sealer = sealer
+        self.single_user = single_user
+        self.expiring_notice = expiring_notice
+        self.session_lifetime = session_lifetime
+        self.arm = arm
+        self.directory = Directory()
+        self.process = secrets.token_hex(4)
+        self.random = random.SystemRandom()
+        self.fresh_ahead = False
+        self.sessions: dict[Key, SessionCore] = {}
+        self.find: Callable[[Key], SessionCore]
+
+
+class Run:
+    """One walk through the chart: the session's own, or an attempt beside the live session."""
+
+    __slots__ = ("beside", "ledger", "listeners", "waiters")
+
+    def __init__(self, ledger: Ledger, *, beside: bool) -> None:
+        self.ledger = ledger
+        self.beside = beside
+        self.waiters: dict[str, Mailbox] = {}
+        self.listeners: dict[str, Listener] = {}
+
+    @property
+    def record(self) -> SessionRecord:
+        return self.ledger.record
+
+
+class SessionCore:
+    """The part of a session that has no colour."""
+
+    def __init__(self, house: House, key: Key) -> None:
+        self._house = house
+        self._key = key
+        self._provider = house.providers[key.provider]
+        self._mutex = threading.Lock()
+        self._seq = 0
+        self._outbox = house.signals.outbox()
+        self._fresh: tuple[Token, float, float] | None = None
+        self._due: tuple[float, float] | None = None
+        self._flight: Flight[Any] | None = None
+        self._waiting = False
+        self._show: Callable[[str], object] | None = None  # how this process's last login showed its URL
+        self._beside: Run | None = None
+        self._notified: int | None = None
+        self._user: tuple[bytes | None, User | None] = (None, None)
+        self._jitter = house.random.random()
+        self._bindings: dict[str, str] = {}
+        self._auth: SessionAuth | None = None
+        self._refusal: AuthflowError | None = None
+        self._stale = False
+        self._time = house.clock.time
+        self._monotonic = house.clock.monotonic
+        self._run = Run(Ledger(key, SESSION, house.store, house.clock, self._publish), beside=False)
+
+    # ── who ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def key(self) -> Key:
+        """(owner, provider, account)."""
+        return self._key
+
+    @property
+    def provider(self) -> Provider:
+        return self._provider
+
+    @property
+    def owner(self) -> str:
+        """Whose session it is: "" in a program with one user."""
+        return self._key.owner
+
+    @property
+    def account(self) -> str:
+        """The label of a further account of the same provider: "" for the first."""
+        return self._key.account
+
+    def __repr__(self) -> str:
+        account = f", {self.account!r}" if self.account else ""
+        return f"<{type(self).__name__} {self._key.provider!r}{account} {self._run.record.state}>"
+
+    # ── what it is now ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def state(self) -> State:
+        """Where the session is. A deadline that has passed is acted on before this answers."""
+        return self._settled().state
+
+    @property
+    def live(self) -> bool:
+        """There is a token to use, or one on its way: the one test a user interface needs."""
+        return self._settled().state in LIVE
+
+    @property
+    def user(self) -> User | None:
+        """The signed-in human, or None: not live, or `fetch_user=False`."""
+        profile = self._settled().profile
+        kept = self._user
+        if kept[0] is not profile:
+            kept = self._user = (profile, decode_profile(profile))
+        return kept[1]
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """The claims of the validated ID token; empty without OpenID Connect."""
+        claims = self._settled().claims
+        return {} if claims is None else msgspec.json.decode(claims, type=dict[str, Any])
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that were granted; what was asked for, where the provider did not say."""
+        token = self._settled().token
+        return () if token is None else token.scope
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the present access token ends (seconds since the epoch); None: not known, or never."""
+        return self._settled().expires_at
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds until then; not below 0."""
+        at = self.expires_at
+        return None if at is None else max(0.0, at - self._run.ledger.now())
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        """What went wrong last: the failed login, the deferred refresh. None when all is well."""
+        return self._settled().error
+
+    @property
+    def reason(self) -> str | None:
+        """Why the session ended, or is not renewed."""
+        return self._settled().reason
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that runs beside the live session (a step-up, a wider scope), or None."""
+        beside = self._beside
+        return None if beside is None or beside.record.state not in PENDING else Attempt(self, beside)
+
+    @property
+    def trace(self) -> None:
+        """The recorded trace of the last attempt. None: nothing was recorded."""
+        return None
+
+    def explain(self) -> str:
+        """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
+        return explain(self._settled(), self._provider.label, self._run.ledger.now())
+
+    def diagram(self, format: Literal["mermaid", "dot", "svg"] = "mermaid") -> str:
+        """The chart with the present state lit, as text in `format`."""
+        from .diagrams import draw
+
+        try:
+            return draw(format, state=self.state)
+        except KeyError:
+            raise NotSupported(
+                f"There is no diagram format {format!r}.", hint="Formats: mermaid, dot, svg."
+            ) from None
+
+    # ── signals, filtered to this session ────────────────────────────────────────────────────────────
+
+    @property
+    def _view(self) -> SignalsView:
+        return self._house.signals.view(str(self._key))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            return getattr(self._view, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _settled(self) -> SessionRecord:
+        """The record, after it was loaded and after every deadline that has passed was acted on."""
+        due = self._due
+        passed = due is None or self._time() >= due[0] or self._monotonic() >= due[1]
+        if passed and self._tick():
+            self._outbox.hand_over()
+        return self._run.ledger.record
+
+    def _tick(self) -> bool:
+        """Does what the clock demands now, and only that; True if there is something to tell. May block."""
+        ledger = self._run.ledger
+        before = self._seq
+        if self._due is None:
+            ledger.load()
+            self._recache()
+        for run in (self._run, self._beside):
+            acts = None if run is None else engine.due(run.record, run.ledger.now())
+            if run is not None and acts is not None:
+                self._try_commit(run, *acts)
+        end = self._lifetime_end()
+        if end is not None and ledger.now() >= end:
+            facts = Facts(
+                now=ledger.now(),
+                origin=Origin.CLOCK,
+                reason="session_lifetime",
+                recoverable=True,
+                epoch=ledger.record.epoch,
+            )
+            self._try_commit(self._run, Trigger.EXPIRE, facts)
+        if ledger.unsaved is not None:
+            ledger.persist()
+        self._notify_expiring()
+        return self._seq != before
+
+    def _try_commit(self, run: Run, trigger: Trigger, facts: Facts) -> AuthEvent | None:
+        """Commits unless something else happened first."""
+        try:
+            return run.ledger.commit(trigger, facts)
+        except InvalidTransition:
+            return None
+
+    def _notify_expiring(self) -> None:
+        """`on_expiring`, once for each token, when its end is near."""
+        record = self._run.record
+        if record.state is not State.AUTHENTICATED or record.expires_at is None:
+            return
+        if self._notified == record.generation:
+            return
+        if self._run.ledger.now() >= record.expires_at - self._house.expiring_notice:
+            self._notified = record.generation
+            self._publish(
+                msgspec.structs.replace(
+                    self._current_event(), at=self._run.ledger.now(), reason="expiring", origin=Origin.CLOCK.value
+                ),
+                ("on_expiring",),
+            )
+
+    def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
+        """Called by the ledger, inside its turn: number the event, refresh the caches, post it."""
+        with self._mutex:
+            self._seq += 1
+            event = msgspec.structs.replace(event, seq=self._seq)
+        self._recache()
+        if event.target not in PENDING and event.source in PENDING:
+            self._end_waits(event)
+        self._outbox.post(signals, self, str(self._key), event)
+        recorder = self._house.recorder
+        if recorder is not None:
+            recorder.event(str(self._key), event)
+        return event
+
+    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
+        """The same for an attempt beside the live session: what it does changes nothing about `live`."""
+        live = self._run.record.state in LIVE
+        return self._publish(msgspec.structs.replace(event, live=live), signals)
+
+    def _end_waits(self, event: AuthEvent) -> None:
+        """A pending login came to rest: whoever waits for it learns how, its listeners are let go."""
+        run = self._run if event.attempt is None else self._beside
+        if run is not None:
+            for mailbox in tuple(run.waiters.values()):
+                mailbox.put(event)
+
+    def _recache(self) -> None:
+        """After every change: the token that may be handed out without asking, and the next deadline."""
+        record = self._run.ledger.record
+        wall, mono = self._house.clock.time(), self._house.clock.monotonic()
+        ahead = self._run.ledger.now() - wall
+        if record.state in LIVE and record.token is not None:
+            until = renewal.renew_at(record, self._jitter)
+            if not record.renewable and record.expires_at is not None:
+                until = record.expires_at
+            self._fresh = (record.token, until - ahead, mono + (until - ahead - wall))
+        else:
+            self._fresh = None
+        deadline = self._next_deadline()
+        self._due = (float("inf"), float("inf")) if deadline is None else (deadline, mono + (deadline - ahead - wall))
+        self._house.arm(self)
+
+    def _next_deadline(self) -> float | None:
+        """When the clock must act: on the session, on the attempt beside it, or to write what is unsaved."""
+        waits = [engine.next_deadline(self._run.record), self._lifetime_end()]
+        if self._beside is not None:
+            waits.append(engine.next_deadline(self._beside.record))
+        return min((when for when in waits if when is not None), default=None)
+
+    def _lifetime_end(self) -> float | None:
+        record = self._run.record
+        lifetime = self._house.session_lifetime
+        if lifetime is None or record.state not in LIVE or record.signed_in_at is None:
+            return None
+        return record.signed_in_at + lifetime
+
+    def _alarm(self) -> float | None:
+        """When the scheduler should wake for this session: a deadline, `on_expiring`, renewing ahead."""
+        record = self._run.record
+        waits = [self._next_deadline()]
+        now = self._run.ledger.now()
+        if record.state is State.AUTHENTICATED and record.expires_at is not None:
+            if self._notified != record.generation:
+                waits.append(record.expires_at - self._house.expiring_notice)
+            if self._house.fresh_ahead and record.renewable:
+                waits.append(max(renewal.renew_at(record, self._jitter), record.retry_at or 0.0))
+        if self._run.ledger.unsaved is not None:
+            waits.append(now + 1.0)
+        return min((when for when in waits if when is not None), default=None)
+
+    def _current_event(self) -> AuthEvent:
+        """The present state as an event that nobody can mistake for a login."""
+        record = self._run.record
+        return AuthEvent(
+            seq=self._seq,
+            at=record.since,
+            owner=self._key.owner,
+            provider=self._key.provider,
+            account=self._key.account,
+            trigger=CURRENT,
+            source=record.state.value,
+            target=record.state.value,
+            live=record.state in LIVE,
+            revision=self._run.ledger.version,
+            reason=record.reason,
+            recoverable=record.recoverable,
+            error=record.error,
+        )
+
+
+class Attempt:
+    """An attempt beside a live session: where it is, until when, and a way to end it."""
+
+    __slots__ = ("_beside", "_session")
+
+    def __init__(self, session: SessionCore, beside: Run) -> None:
+        self._session = session
+        self._beside = beside
+
+    @property
+    def id(self) -> str | None:
+        """What its events carry as `attempt`."""
+        return self._beside.ledger.label
+
+    @property
+    def state(self) -> State:
+        return self._beside.record.state
+
+    @property
+    def deadline(self) -> float | None:
+        """When the clock ends it (seconds since the epoch)."""
+        return engine.next_deadline(self._beside.record)
+
+    def cancel(self) -> Any:
+        """Ends it; the live session stays as it is. Awaitable when the session is an `AsyncSession`."""
+        return self._session._cancel_beside()
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.id} {self.state}>"
+
+
+def explain(record: SessionRecord, label: str, now: float) -> str:
+    """A record as one sentence."""
+    parts = [f"{label}: {record.state.value.replace('_', ' ')}"]
+    if record.state in LIVE:
+        parts.append(_explain_life(record, now))
+    elif record.state in PENDING:
+        deadline = engine.next_deadline(record)
+        if deadline is not None:
+            parts.append(f"{_span(deadline - now)} left")
+    if record.reason:
+        parts.append(f"reason: {record.reason}")
+    if record.error is not None:
+        parts.append(f"last error: {record.error}")
+        if record.retry_at is not None and record.state in LIVE:
+            parts.append(f"next try in {_span(record.retry_at - now)}")
+    if record.state not in LIVE and record.state not in PENDING:
+        parts.append(f"possible now: {', '.join(t.value for t in allowed(record.state) if t is not Trigger.RESTORE)}")
+    return "; ".join(parts) + "."
+
+
+def _explain_life(record: SessionRecord, now: float) -> str:
+    renewing = "can be renewed" if record.renewable else "cannot be renewed"
+    if record.expires_at is None:
+        return "the access token does not say when it ends"
+    if record.expires_at <= now:
+        return f"the access token has ended and {renewing}"
+    return f"the access token is good for {_span(record.expires_at - now)} more and {renewing}"
+
+
+def _span(seconds: float) -> str:
+    seconds = max(0, round(seconds))
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h"

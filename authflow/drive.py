@@ -1,0 +1,380 @@
+"""The two drivers: what makes an operation run, in either colour.
+
+An *operation* is a generator. What it yields is an effect: a request to send, a wait, a call that may block,
+a mailbox to watch, a flight to join, an outbox to deliver. `SyncShell` performs effects on the calling
+thread, `AsyncShell` awaits them on the running loop. So every login, refresh and logout is written once, and
+both colours take the same steps in the same order.
+
+Rule 1: only a shell touches the network, a clock, a thread or a loop.
+Rule 2: work that must outlive its caller (a refresh, an exchange on asyncio) is launched as a `Flight` that
+        the shell owns; whoever waits for it may be cancelled without ending it. `close()` ends them all.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+import httpx
+import msgspec
+
+from .clock import Clock
+from .errors import AuthflowError, InvalidCall, ManagerClosed
+from .http import AsyncHttp, Http
+from .protocol.step import Wait
+from .signals import Outbox
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+Op = Generator[Any, Any, T]
+
+_FLIGHT_THREADS = 32
+_log = logging.getLogger("authflow.drive")
+
+
+class Recorder(Protocol):
+    """Who wants to see what a session does. Called inline; it must be quick and must not raise."""
+
+    def request(
+        self, key: str, request: httpx.Request, answer: httpx.Response | Exception, started: float, seconds: float
+    ) -> None:
+        """One call to the provider: `started` is wall-clock seconds, `seconds` how long it took."""
+        ...
+
+    def event(self, key: str, event: Any) -> None:
+        """One event of the session, after it was published."""
+        ...
+
+
+class Do(msgspec.Struct, frozen=True):
+    """Call `fn`; `blocking` says that it may wait for a disk or a network."""
+
+    fn: Callable[[], Any]
+    blocking: bool = False
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Call the application's `fn`, which may be a coroutine function under asyncio."""
+
+    fn: Callable[[], Any]
+    blocking: bool = False
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Deliver an outbox here and now."""
+
+    outbox: Outbox
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """Wait until the event `seq` of an outbox was delivered, at most `seconds`."""
+
+    outbox: Outbox
+    seq: int
+    seconds: float = 10.0
+
+
+class Expect(msgspec.Struct, frozen=True):
+    """Wait for the next item of a mailbox, at most `seconds`; None when there was none."""
+
+    mailbox: Mailbox
+    seconds: float
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Wait for a flight and take its result, or its error."""
+
+    flight: Flight[Any]
+
+
+class Own(msgspec.Struct, frozen=True):
+    """Run an operation to its end whatever becomes of the caller, and take its result.
+
+    Under asyncio it is a task of the shell. A thread cannot be cancelled, so there it runs in place.
+    """
+
+    operation: Op[Any]
+
+
+class Mailbox:
+    """A queue from any thread to the one operation that waits on it."""
+
+    __slots__ = ("_event", "_items", "_wake")
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+        self._event = threading.Event()
+        self._wake: Callable[[], None] | None = None
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        self._event.set()
+        wake = self._wake
+        if wake is not None:
+            wake()
+
+    def take(self) -> Any:
+        """The next item, or None. Never waits."""
+        self._event.clear()
+        try:
+            item = self._items.popleft()
+        except IndexError:
+            return None
+        if self._items:
+            self._event.set()
+        return item
+
+    def wait(self, clock: Clock, seconds: float) -> Any:
+        """The next item, or None after `seconds`."""
+        item = self.take()
+        if item is None and clock.wait(self._event, seconds):
+            item = self.take()
+        return item
+
+    async def wait_async(self, clock: Clock, seconds: float) -> Any:
+        """The twin of `wait` on the running loop."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(arrived.set)
+            except RuntimeError:  # the loop was closed under us; nobody waits any more
+                _log.debug("a mailbox of a closed loop was written to")
+
+        self._wake = wake
+        try:
+            item = self.take()
+            if item is not None:
+                return item
+            waiting = asyncio.ensure_future(arrived.wait())
+            timer = asyncio.ensure_future(clock.sleep(seconds))
+            try:
+                await asyncio.wait({waiting, timer}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+                timer.cancel()
+            return self.take()
+        finally:
+            self._wake = None
+
+
+class Flight(Generic[T]):
+    """Work that a shell owns. `done` and `result()` are safe from any thread."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: Future[T] | asyncio.Task[T]) -> None:
+        self.future = future
+
+    @property
+    def done(self) -> bool:
+        return self.future.done()
+
+
+class SyncShell:
+    """Performs effects on the calling thread; launches flights on threads of its own."""
+
+    def __init__(self, http: Http, clock: Clock, recorder: Recorder | None) -> None:
+        self.http = http
+        self.clock = clock
+        self.recorder = recorder
+        self._mutex = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def run(self, key: str, operation: Op[T]) -> T:
+        """Drives `operation` to its end and returns what it returns."""
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    answer = self._perform(key, step)
+                except BaseException as error:
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(answer)
+        except StopIteration as stop:
+            return cast(T, stop.value)
+
+    def _perform(self, key: str, step: Any) -> Any:
+        kind = type(step)
+        if kind is Do:
+            return step.fn()
+        if kind is Tell:
+            return step.outbox.drain()
+        if kind is httpx.Request:
+            return self._send(key, step)
+        if kind is Join:
+            return step.flight.future.result()
+        if kind is Own:
+            return self.run(key, step.operation)
+        if kind is Expect:
+            return step.mailbox.wait(self.clock, step.seconds)
+        if kind is Delivered:
+            return step.outbox.wait_delivered(step.seq, step.seconds)
+        if kind is Wait:
+            return self.clock.wait(threading.Event(), step.seconds)
+        if kind is Call:
+            return _refuse_awaitable(step.fn())
+        raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
+
+    def _send(self, key: str, request: httpx.Request) -> httpx.Response:
+        recorder = self.recorder
+        if recorder is None:
+            return self.http.send(request)
+        started, since = self.clock.time(), self.clock.monotonic()
+        try:
+            response = self.http.send(request)
+        except AuthflowError as error:
+            recorder.request(key, request, error, started, self.clock.monotonic() - since)
+            raise
+        recorder.request(key, request, response, started, self.clock.monotonic() - since)
+        return response
+
+    def launch(self, key: str, operation: Op[T]) -> Flight[T]:
+        """Runs `operation` on a thread of this shell, whatever becomes of the caller."""
+        with self._mutex:
+            if self._closed:
+                operation.close()
+                raise closed_error()
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")
+            return Flight(self._threads.submit(self.run, key, operation))
+
+    def close(self) -> None:
+        """Waits for the flights (each has a total deadline) and closes the connections."""
+        with self._mutex:
+            self._closed = True
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=True)
+        self.http.close()
+
+
+class AsyncShell:
+    """Awaits effects on the running loop; launches flights as tasks of its own."""
+
+    def __init__(self, http: AsyncHttp, clock: Clock, recorder: Recorder | None) -> None:
+        self.http = http
+        self.clock = clock
+        self.recorder = recorder
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def run(self, key: str, operation: Op[T]) -> T:
+        """Drives `operation` to its end and returns what it returns."""
+        self._bind()
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    answer = await self._perform(key, step)
+                except BaseException as error:
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(answer)
+        except StopIteration as stop:
+            return cast(T, stop.value)
+
+    async def _perform(self, key: str, step: Any) -> Any:
+        import asyncio
+
+        kind = type(step)
+        if kind is Do:
+            return await asyncio.to_thread(step.fn) if step.blocking else step.fn()
+        if kind is Tell:
+            return await step.outbox.adrain()
+        if kind is httpx.Request:
+            return await self._send(key, step)
+        if kind is Join:
+            return await asyncio.shield(cast("asyncio.Task[Any]", step.flight.future))
+        if kind is Own:
+            return await asyncio.shield(cast("asyncio.Task[Any]", self.launch(key, step.operation).future))
+        if kind is Expect:
+            return await step.mailbox.wait_async(self.clock, step.seconds)
+        if kind is Delivered:
+            return await step.outbox.await_delivered(step.seq, step.seconds)
+        if kind is Wait:
+            return await self.clock.sleep(step.seconds)
+        if kind is Call:
+            answer = await asyncio.to_thread(step.fn) if step.blocking else step.fn()
+            return await answer if inspect.isawaitable(answer) else answer
+        raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
+
+    async def _send(self, key: str, request: httpx.Request) -> httpx.Response:
+        recorder = self.recorder
+        if recorder is None:
+            return await self.http.send(request)
+        started, since = self.clock.time(), self.clock.monotonic()
+        try:
+            response = await self.http.send(request)
+        except AuthflowError as error:
+            recorder.request(key, request, error, started, self.clock.monotonic() - since)
+            raise
+        recorder.request(key, request, response, started, self.clock.monotonic() - since)
+        return response
+
+    def launch(self, key: str, operation: Op[T]) -> Flight[T]:
+        """Runs `operation` as a task of this shell, whatever becomes of the caller. On the loop's thread only."""
+        if self._closed:
+            operation.close()
+            raise closed_error()
+        self._bind()
+        import asyncio
+
+        task = asyncio.get_running_loop().create_task(self.run(key, operation))
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+        return Flight(task)
+
+    def _landed(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken, so that asyncio does not complain when the one who waited was cancelled
+
+    def _bind(self) -> None:
+        """A manager belongs to the loop that first used it."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ManagerClosed(
+                "This AsyncSessionManager belongs to another event loop.", hint="Make one manager per event loop."
+            )
+
+    async def close(self) -> None:
+        """Waits for the flights (each has a total deadline) and closes the connections."""
+        import asyncio
+
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        await self.http.aclose()
+
+
+def closed_error() -> ManagerClosed:
+    """What every call gets after `close()`."""
+    return ManagerClosed("This manager was closed.", hint="Make a new one; stored sessions come back by restore().")
+
+
+def _refuse_awaitable(answer: object) -> object:
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise InvalidCall(
+            "A coroutine function was given to a sync manager.", hint="Use AsyncSessionManager, or a plain function."
+        )
+    return answer

@@ -1,0 +1,245 @@
+"""The ledger of one session: its present record, and the only way to change it.
+
+    plan → save → publish
+
+`commit` plans a step on the record (engine), saves it by compare-and-swap (store), and only then makes it
+visible and posts its event. If another process was faster, what it did is read, told, and the step is
+planned again on that.
+
+Rule 1: nothing is visible before it is durable. The exceptions are the ways *out* (failure, cancel, logout):
+        they hold in memory at once, and their writing is made up for later.
+Rule 2: one commit at a time per session; the turn is never held while a human, a provider or a receiver is
+        waited for. Reading `record` needs no lock: it is one pointer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from . import engine
+from .chart import LIVE, State, Trigger
+from .clock import Clock
+from .engine import Facts, Step
+from .errors import StoreError
+from .events import AuthEvent
+from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token
+from .stores import Conflict, Store
+
+_MOST_RACES: Final = 64
+_WAYS_OUT: Final = frozenset(
+    {Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT, Trigger.LOGOUT, Trigger.REVOKE, Trigger.EXPIRE, Trigger.DEFER}
+)
+_ENDS_ATTEMPT: Final = frozenset({Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT})
+
+Publish = Callable[[AuthEvent, tuple[str, ...]], AuthEvent]
+
+
+class Ledger:
+    """Blocking and thread-safe; a shell decides on which thread it is called."""
+
+    __slots__ = (
+        "_foreign", "_loaded", "_publish", "_store", "_turn", "anchor", "clock", "key", "label", "orphans",
+        "record", "store_key", "unsaved", "version", "writing",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, prefix: str, store: Store, clock: Clock, publish: Publish) -> None:
+        self.key = key
+        self.store_key = prefix + str(key)
+        self.clock = clock
+        self.record: SessionRecord = BLANK
+        self.version = 0
+        self.label: str | None = None
+        self.unsaved: StoreError | None = None
+        self.writing = False  # a notice that comes now is about our own change
+        self.orphans: list[Token] = []  # tokens that another process stored and this one's logout ended
+        self.anchor = (clock.time(), clock.monotonic())
+        self._store = store
+        self._publish = publish
+        self._turn = threading.RLock()
+        self._loaded = False
+        self._foreign: tuple[SessionRecord, int] | None = None
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """Seconds since the epoch, by whichever of the two clocks is ahead since the last change: a suspended
+        machine stops the one, an administrator sets back the other."""
+        wall, mono = self.anchor
+        return max(self.clock.time(), wall + (self.clock.monotonic() - mono))
+
+    def load(self, *, announce: bool = False) -> bool:
+        """Reads the store the first time; True if a live session was found there.
+
+        A session that is found is taken as it is, without a transition, unless `announce`: then a live one
+        is a `restore`.
+        """
+        with self._turn:
+            if self._loaded:
+                return self.record.state in LIVE
+            stored, version = self._read()
+            self._loaded = True
+            if announce and stored.state in LIVE:
+                self._tell(stored, version)
+            else:
+                self._take(stored, version)
+            return stored.state in LIVE
+
+    def catch_up(self) -> None:
+        """Reads the store again and tells what other processes did."""
+        with self._turn:
+            stored, version = self._read()
+            self._loaded = True
+            if version != self.version:
+                self._tell(stored, version)
+
+    # ── changing ─────────────────────────────────────────────────────────────────────────────────────
+
+    def commit(self, trigger: Trigger, facts: Facts) -> AuthEvent:
+        """One transition, saved and published. Raises `InvalidTransition`, `StaleTrigger`, `StoreError`."""
+        with self._turn:
+            self.load()
+            if trigger is Trigger.REJECT:
+                return self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self.label))
+            for _ in range(_MOST_RACES):
+                planned = engine.step(self.key, self.record, trigger, facts, attempt=self.label)
+                if self._foreign is not None and trigger in _ENDS_ATTEMPT:
+                    return self._yield_to_foreign(planned)
+                try:
+                    saved = self._write(planned.record)
+                except StoreError as error:
+                    if trigger not in _WAYS_OUT:
+                        raise
+                    self.unsaved = error
+                    return self._take_step(planned)
+                if not isinstance(saved, Conflict):
+                    self.version = saved
+                    self.unsaved = None
+                    self._foreign = None
+                    return self._take_step(planned)
+                self._tell(*self._read())
+            raise StoreError(
+                f"The record of {self.key.provider!r} kept changing under this process.",
+                hint="Too many writers share one session; give each its own account or owner.",
+            )
+
+    def fence(self, trigger: Trigger, facts: Facts) -> AuthEvent:
+        """A logout: it holds in memory before anything is written. `persist()` writes the tombstone."""
+        with self._turn:
+            planned = engine.step(self.key, self.record, trigger, facts, attempt=self.label)
+            self.unsaved = StoreError("The tombstone was not written yet.")
+            return self._take_step(planned)
+
+    def persist(self) -> bool:
+        """Writes a record that holds in memory only; True when the store has it. Raises nothing."""
+        with self._turn:
+            if self.unsaved is None:
+                return True
+            try:
+                for _ in range(_MOST_RACES):
+                    saved = self._write(self.record)
+                    if not isinstance(saved, Conflict):
+                        self.version = saved
+                        self.unsaved = None
+                        return True
+                    stored, version = self._read()
+                    if stored.epoch >= self.record.epoch:
+                        self.unsaved = None
+                        self._tell(stored, version)
+                        return True
+                    if stored.token is not None:
+                        self.orphans.append(stored.token)
+                    self.version = version
+            except StoreError as error:
+                self.unsaved = error
+            return False
+
+    def drop(self) -> None:
+        """Removes the record from memory and store, without a transition: an attempt that is over."""
+        with self._turn:
+            version, self.version, self.record = self.version, 0, BLANK
+            if version:
+                self._store.swap(self.store_key, version, None)
+
+    def move(self, key: Key, prefix: str) -> None:
+        """Moves the record to another key: stored there first, then removed here."""
+        with self._turn:
+            self.load()
+            made = self._store.swap(prefix + str(key), 0, msgspec.msgpack.encode(self.record))
+            if isinstance(made, Conflict):
+                raise StoreError(
+                    "There is a session under the new key already.", hint="Move to a fresh owner, or forget that one."
+                )
+            old_key, old_version = self.store_key, self.version
+            self.key, self.store_key, self.version = key, prefix + str(key), made
+            if old_version:
+                self._store.swap(old_key, old_version, None)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _write(self, record: SessionRecord) -> int | Conflict:
+        self.writing = True
+        try:
+            return self._store.swap(self.store_key, self.version, msgspec.msgpack.encode(record))
+        finally:
+            self.writing = False
+
+    def _read(self) -> tuple[SessionRecord, int]:
+        found = self._store.load(self.store_key)
+        if found is None:
+            return BLANK, 0
+        return decode_record(found[0], self.key), found[1]
+
+    def _take(self, record: SessionRecord, version: int) -> None:
+        self.record = record
+        self.version = version
+        self.anchor = (self.clock.time(), self.clock.monotonic())
+
+    def _take_step(self, planned: Step) -> AuthEvent:
+        self._take(planned.record, self.version)
+        return self._publish(msgspec.structs.replace(planned.event, revision=self.version), planned.signals)
+
+    def _tell(self, stored: SessionRecord, version: int) -> None:
+        """Takes over what another process stored, one row of the chart at a time."""
+        if self.record.state is State.EXCHANGING and stored.state in LIVE:
+            # Another process signed in while this one exchanges its own code. This one goes on: if it
+            # succeeds, its login is the newer one; if it fails, the other's stands.
+            self._foreign = (stored, version)
+            self.version = version
+            self.record = msgspec.structs.replace(self.record, epoch=stored.epoch, generation=stored.generation)
+            return
+        self.version = version
+        for _ in range(len(State)):
+            seen = engine.observe(self.record, stored, self.clock.time())
+            if not seen:
+                break
+            for trigger, facts in seen:
+                self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self.label))
+        self._take(stored, version)
+
+    def _yield_to_foreign(self, planned: Step) -> AuthEvent:
+        event = self._take_step(planned)
+        foreign, self._foreign = self._foreign, None
+        if foreign is not None:
+            self._tell(*foreign)
+        return event
+
+
+def decode_record(data: bytes, key: Key) -> SessionRecord:
+    """A stored record. Raises `StoreError` for one that cannot be read; it is then left as it is."""
+    try:
+        record = msgspec.msgpack.decode(data, type=SessionRecord)
+    except (msgspec.MsgspecError, RecursionError):
+        raise StoreError(
+            f"The stored session of {key.provider!r} cannot be read.",
+            hint="It was left as it is; another version of authflow may have written it.",
+        ) from None
+    if record.format > RECORD_FORMAT:
+        raise StoreError(
+            f"The stored session of {key.provider!r} was written by a newer version of authflow.",
+            hint="Update authflow; the record was left as it is.",
+        )
+    return record

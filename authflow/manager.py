@@ -1,0 +1,597 @@
+"""`SessionManager` and `AsyncSessionManager`: the sessions of many providers, keyed by provider.
+
+A manager is a mapping: `manager["github"]` is the one session of a program with one user, and
+`manager["google", "work"]` a second account. A program with many users works on `manager.owner(key)`.
+
+Rule 1: a manager owns what runs: the scheduler, the flights, the delivery. `close()` ends them all.
+Rule 2: the store is the truth between processes. A notice that something changed is a reason to read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from . import operations
+from .chart import PENDING
+from .clock import Clock, SystemClock
+from .core import SESSION, House, SessionCore
+from .drive import AsyncShell, Op, Recorder, SyncShell
+from .engine import next_deadline
+from .errors import AuthflowError, ConfigurationError, ErrorInfo, UnknownProvider
+from .events import AuthEvent, Origin
+from .http import AsyncHttp, Http
+from .operations import Completion, LogoutResult
+from .providers.base import Provider
+from .records import Key
+from .sealing import Sealer
+from .session import AsyncSession, Session
+from .signals import SIGNALS, AuthSignal, Signals
+from .stores import MemoryStore, Store
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from .scheduler import AsyncScheduler, Scheduler
+
+S = TypeVar("S", bound=SessionCore)
+T = TypeVar("T")
+
+
+class RestoreReport(msgspec.Struct, frozen=True):
+    """What became of one stored session. `error` says why it is not fully back."""
+
+    key: Key
+    restored: bool
+    error: ErrorInfo | None = None
+
+
+class _Sessions(Mapping[str, S], Generic[S]):
+    """A mapping from provider name to session, for one owner."""
+
+    _house: House
+    _owner = ""
+
+    def __getitem__(self, name: str | tuple[str, str]) -> S:
+        provider, account = (name, "") if isinstance(name, str) else name
+        return cast(S, self._house.find(Key(self._owner, provider, account)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._house.providers)
+
+    def __len__(self) -> int:
+        return len(self._house.providers)
+
+    def __contains__(self, name: object) -> bool:
+        return (name if isinstance(name, str) else name[0] if isinstance(name, tuple) else "") in self._house.providers
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def account(self, name: str, label: str) -> S:
+        """A further account of one provider; the same as `[name, label]`."""
+        return self[name, label]
+
+    def sessions(self) -> list[S]:
+        """The sessions of this owner that are in memory, and one for each provider."""
+        found = dict.fromkeys([Key(self._owner, name, "") for name in self._house.providers])
+        found.update({key: None for key in tuple(self._house.sessions) if key.owner == self._owner})
+        return [cast(S, self._house.find(key)) for key in found]
+
+
+class Owner(_Sessions[S]):
+    """The sessions of one user of a web application, with their signals only."""
+
+    def __init__(self, house: House, owner: str) -> None:
+        self._house = house
+        self._owner = owner
+        self._view = house.signals.view(str(Key(owner, "", "")).split("/", 1)[0] + "/")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            return getattr(self._view, name)
+        raise AttributeError(f"'Owner' object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Owner of {len(self)} providers>"
+
+
+class _Manager(_Sessions[S]):
+    """The part of a manager that has no colour."""
+
+    on_transition: AuthSignal
+    on_login: AuthSignal
+    on_login_failed: AuthSignal
+    on_logout: AuthSignal
+    on_refresh: AuthSignal
+    on_refresh_failed: AuthSignal
+    on_restore: AuthSignal
+    on_live_changed: AuthSignal
+    on_expiring: AuthSignal
+    on_step_up_required: AuthSignal
+    on_receiver_error: AuthSignal
+
+    _kind: type[S]
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        shell: SyncShell | AsyncShell,
+        signals: Signals,
+        *,
+        store: Store | None,
+        single_user: bool,
+        clock: Clock,
+        recorder: Recorder | None,
+        sealing_key: bytes | None,
+        expiring_notice: float,
+        session_lifetime: float | None,
+    ) -> None:
+        self._mutex = threading.RLock()
+        self._closed = False
+        self._house = House(
+            by_name(providers),
+            store=store if store is not None else MemoryStore(time=clock.time),
+            clock=clock,
+            signals=signals,
+            shell=shell,
+            recorder=recorder,
+            sealer=None if sealing_key is None else Sealer(sealing_key),
+            single_user=single_user,
+            expiring_notice=expiring_notice,
+            session_lifetime=session_lifetime,
+            arm=self._arm,
+        )
+        self._house.find = self._find
+        signals.present = self._present
+        for name in SIGNALS:
+            setattr(self, name, getattr(signals, name))
+        self._unwatch = self._house.store.watch(self._noticed)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self._house.providers)}>"
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers by name."""
+        return dict(self._house.providers)
+
+    @property
+    def store(self) -> Store:
+        return self._house.store
+
+    def owner(self, owner: str) -> Owner[S]:
+        """The sessions of one user: `owner` is a key that nobody can guess (a random id in a cookie)."""
+        if not owner:
+            raise ConfigurationError("An owner must be a non-empty string.", hint="Use a random 128-bit id.")
+        return Owner(self._house, owner)
+
+    def sessions(self) -> list[S]:
+        """Every session in memory, of all owners, and one for each provider."""
+        for name in self._house.providers:
+            if not any(key.provider == name for key in tuple(self._house.sessions)):
+                self[name]
+        return [cast(S, session) for session in tuple(self._house.sessions.values())]
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Plain data for a dashboard, a dict per session. No token: an 8-character fingerprint of it."""
+        return [snapshot_of(session) for session in self.sessions()]
+
+    def keep_fresh(self) -> None:
+        """From now on tokens are renewed ahead of their end, without anybody asking."""
+        self._house.fresh_ahead = True
+        for session in self.sessions():
+            session._recache()
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _find(self, key: Key) -> S:
+        found = self._house.sessions.get(key)
+        if found is None:
+            if key.provider not in self._house.providers:
+                known = ", ".join(self._house.providers) or "none"
+                raise UnknownProvider(
+                    f"There is no provider named {key.provider!r}.", hint=f"Configured providers: {known}."
+                )
+            with self._mutex:
+                found = self._house.sessions.get(key)
+                if found is None:
+                    found = self._house.sessions[key] = self._kind(self._house, key)
+        return cast(S, found)
+
+    def _present(self) -> list[tuple[object, str, AuthEvent]]:
+        return [
+            (session, str(session.key), session._current_event()) for session in tuple(self._house.sessions.values())
+        ]
+
+    def _stored_keys(self) -> list[Key]:
+        keys = [Key.parse(name.removeprefix(SESSION)) for name in self._house.store.keys(SESSION)]
+        return [key for key in keys if key.provider in self._house.providers]
+
+    def _due_at(self, session: SessionCore) -> float | None:
+        """The alarm of a session on the monotonic clock."""
+        alarm = session._alarm()
+        if alarm is None:
+            return None
+        return self._house.clock.monotonic() + max(0.0, alarm - session._run.ledger.now())
+
+    def _noticed_session(self, store_key: str) -> SessionCore | None:
+        """The session in memory that a store's notice is about, unless it is writing that very change."""
+        if not store_key.startswith(SESSION):
+            return None
+        session = self._house.sessions.get(Key.parse(store_key.removeprefix(SESSION)))
+        return None if session is None or session._run.ledger.writing else session
+
+    def _arm(self, session: SessionCore) -> None:
+        raise TypeError("a manager has a colour")
+
+    def _noticed(self, store_key: str) -> None:
+        raise TypeError("a manager has a colour")
+
+
+class SessionManager(_Manager[Session]):
+    """The sessions of many providers.
+
+    `store`: where sessions are kept (default: this process's memory). `single_user`: this program has one
+    user, so a web login needs no owner. `http`: an `httpx.Client` or transport of yours. `clock`: injected
+    time. `trace`: a `Recorder` that sees every call and event. `loop`: where async receivers run.
+    `sealing_key`: 32 bytes, for `dump()`. `expiring_notice`: seconds before a token's end that `on_expiring`
+    is told. `session_lifetime`: seconds after which a session ends in any case.
+    """
+
+    _kind = Session
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        *,
+        store: Store | None = None,
+        single_user: bool = False,
+        http: httpx.Client | httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        trace: bool | Recorder = True,
+        loop: AbstractEventLoop | None = None,
+        sealing_key: bytes | None = None,
+        expiring_notice: float = 60.0,
+        session_lifetime: float | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        recorder = None if isinstance(trace, bool) else trace
+        self._scheduler: Scheduler | None = None
+        super().__init__(
+            providers,
+            SyncShell(Http(http, clock=clock), clock, recorder),
+            Signals(loop=loop, clock=clock),
+            store=store,
+            single_user=single_user,
+            clock=clock,
+            recorder=recorder,
+            sealing_key=sealing_key,
+            expiring_notice=expiring_notice,
+            session_lifetime=session_lifetime,
+        )
+
+    def login(self, name: str, **arguments: Any) -> Session:
+        """`self[name].login(…)`."""
+        return self[name].login(**arguments)
+
+    def logout(self, name: str, **arguments: Any) -> LogoutResult:
+        """`self[name].logout(…)`."""
+        return self[name].logout(**arguments)
+
+    def logout_all(self, **arguments: Any) -> dict[Key, LogoutResult | AuthflowError]:
+        """Signs every session out; one that fails does not keep the rest."""
+        results: dict[Key, LogoutResult | AuthflowError] = {}
+        for session in self.sessions():
+            try:
+                results[session.key] = session.logout(**arguments)
+            except AuthflowError as error:
+                results[session.key] = error
+        return results
+
+    def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
+        """Finishes the login that a callback belongs to, whichever session and process began it.
+
+        `callback`: the redirect URL as it arrived, or the parameters of a `form_post`. `binding`: from the
+        cookie that was set from `request.binding`. The same callback again within 60 s gives the same
+        outcome. Raises `CallbackRejected`, `CallbackAlreadyUsed`, `BindingRequired`, `LoginFailed`.
+        """
+        return self._do(operations.complete(self._house, callback, binding, None))
+
+    def restore(self) -> list[RestoreReport]:
+        """Brings every stored session back; never raises for one of them."""
+        reports = []
+        for key in self._stored_keys():
+            try:
+                found = self._do(operations.restore_stored(self._find(key)))
+                reports.append(RestoreReport(key, found))
+            except AuthflowError as error:
+                reports.append(RestoreReport(key, self._find(key)._run.record.state.live, error.info))
+        return reports
+
+    def close(self) -> None:
+        """Cancels what is pending, ends every thread of this manager, keeps what is stored."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unwatch()
+        for session in tuple(self._house.sessions.values()):
+            if session._run.record.state in PENDING or session._beside is not None:
+                self._do(operations.cancel(session, reason="closed"))
+            session._run.ledger.persist()
+        if self._scheduler is not None:
+            self._scheduler.close()
+        cast(SyncShell, self._house.shell).close()
+        self._house.signals.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _do(self, operation: Op[T]) -> T:
+        return cast(SyncShell, self._house.shell).run("", operation)
+
+    def _arm(self, session: SessionCore) -> None:
+        due = self._due_at(session)
+        if due is None:
+            if self._scheduler is not None:
+                self._scheduler.cancel(session)
+            return
+        if self._scheduler is None:
+            with self._mutex:
+                if self._scheduler is None:
+                    from .scheduler import Scheduler
+
+                    self._scheduler = Scheduler(self._house.clock, self._fire)
+        self._scheduler.at(session, due)
+
+    def _fire(self, key: Hashable) -> None:
+        session = cast(Session, key)
+        if session._stale:
+            session._stale = False
+            session._run.ledger.catch_up()
+        session._tick()
+        renew_ahead(session)
+        session._outbox.hand_over()
+        self._arm(session)
+
+    def _noticed(self, store_key: str) -> None:
+        session = self._noticed_session(store_key)
+        if session is not None and not self._closed:
+            session._stale = True
+            self._arm(session)
+
+
+class AsyncSessionManager(_Manager[AsyncSession]):
+    """The twin of `SessionManager` for asyncio. It belongs to the event loop that first uses it."""
+
+    _kind = AsyncSession
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        *,
+        store: Store | None = None,
+        single_user: bool = False,
+        http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        trace: bool | Recorder = True,
+        sealing_key: bytes | None = None,
+        expiring_notice: float = 60.0,
+        session_lifetime: float | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        recorder = None if isinstance(trace, bool) else trace
+        self._scheduler: AsyncScheduler | None = None
+        self._loop: AbstractEventLoop | None = None
+        self._thread = 0
+        super().__init__(
+            providers,
+            AsyncShell(AsyncHttp(http, clock=clock), clock, recorder),
+            Signals(clock=clock, asynchronous=True),
+            store=store,
+            single_user=single_user,
+            clock=clock,
+            recorder=recorder,
+            sealing_key=sealing_key,
+            expiring_notice=expiring_notice,
+            session_lifetime=session_lifetime,
+        )
+
+    async def login(self, name: str, **arguments: Any) -> AsyncSession:
+        """`await self[name].login(…)`."""
+        return await self[name].login(**arguments)
+
+    async def logout(self, name: str, **arguments: Any) -> LogoutResult:
+        """`await self[name].logout(…)`."""
+        return await self[name].logout(**arguments)
+
+    async def logout_all(self, **arguments: Any) -> dict[Key, LogoutResult | AuthflowError]:
+        """See `SessionManager.logout_all`."""
+        results: dict[Key, LogoutResult | AuthflowError] = {}
+        for session in self.sessions():
+            try:
+                results[session.key] = await session.logout(**arguments)
+            except AuthflowError as error:
+                results[session.key] = error
+        return results
+
+    async def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
+        """See `SessionManager.complete`."""
+        return await self._do(operations.complete(self._house, callback, binding, None))
+
+    async def restore(self) -> list[RestoreReport]:
+        """See `SessionManager.restore`."""
+        reports = []
+        for key in self._stored_keys():
+            try:
+                found = await self._do(operations.restore_stored(self._find(key)))
+                reports.append(RestoreReport(key, found))
+            except AuthflowError as error:
+                reports.append(RestoreReport(key, self._find(key)._run.record.state.live, error.info))
+        return reports
+
+    async def aclose(self) -> None:
+        """Cancels what is pending, ends every task of this manager, keeps what is stored."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unwatch()
+        for session in tuple(self._house.sessions.values()):
+            if session._run.record.state in PENDING or session._beside is not None:
+                await self._do(operations.cancel(session, reason="closed"))
+            session._run.ledger.persist()
+        if self._scheduler is not None:
+            await self._scheduler.aclose()
+        await cast(AsyncShell, self._house.shell).close()
+        await self._house.signals.aclose()
+
+    close = aclose
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _do(self, operation: Op[T]) -> T:
+        return await cast(AsyncShell, self._house.shell).run("", operation)
+
+    def _on_loop(self) -> bool:
+        """Whether this is the manager's own loop and thread; the first loop seen becomes that."""
+        import asyncio
+
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._loop is None:
+            self._loop = running
+        return self._loop is running
+
+    def _arm(self, session: SessionCore) -> None:
+        if self._on_loop():
+            self._set_alarm(session)
+        elif self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set_alarm, session)
+
+    def _set_alarm(self, session: SessionCore) -> None:
+        due = 0.0 if session._stale else self._due_at(session)
+        if due is None:
+            if self._scheduler is not None:
+                self._scheduler.cancel(session)
+            return
+        if self._scheduler is None:
+            from .scheduler import AsyncScheduler
+
+            self._scheduler = AsyncScheduler(self._house.clock, self._fire)
+        self._scheduler.at(session, due)
+
+    async def _fire(self, key: Hashable) -> None:
+        import asyncio
+
+        session = cast(AsyncSession, key)
+
+        def act() -> None:
+            if session._stale:
+                session._stale = False
+                session._run.ledger.catch_up()
+            session._tick()
+
+        await (asyncio.to_thread(act) if self._house.store.blocking else _at_once(act))
+        renew_ahead(session)
+        session._outbox.hand_over()
+        self._set_alarm(session)
+
+    def _noticed(self, store_key: str) -> None:
+        session = self._noticed_session(store_key)
+        if session is not None and not self._closed:
+            session._stale = True
+            self._arm(session)
+
+
+async def _at_once(act: Any) -> None:
+    act()
+
+
+def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
+    """The providers by name. Raises `ConfigurationError` for two of one name, or for what is no provider."""
+    found: dict[str, Provider] = {}
+    for provider in providers:
+        if not isinstance(provider, Provider):
+            raise ConfigurationError(
+                f"{type(provider).__name__} is no provider.", hint="Pass instances, such as GitHub.from_env()."
+            )
+        if provider.name in found:
+            raise ConfigurationError(
+                f"Two providers are named {provider.name!r}.", hint="Give one of them another name=…."
+            )
+        found[provider.name] = provider
+    return found
+
+
+def renew_ahead(session: SessionCore) -> None:
+    """`keep_fresh()`: begins a renewal when it is due."""
+    from .chart import State
+    from .renewal import renew_at
+
+    record, now = session._run.record, session._run.ledger.now()
+    if not session._house.fresh_ahead or record.state is not State.AUTHENTICATED or not record.renewable:
+        return
+    if now >= renew_at(record, session._jitter) and now >= (record.retry_at or 0.0):
+        operations.launch_renewal(session, Origin.CLOCK)
+
+
+def snapshot_of(session: SessionCore) -> dict[str, Any]:
+    """One session as plain data (JSON types only)."""
+    record = session._settled()
+    token = record.token
+    issuer = session.provider.issuer or session.provider.authorization_endpoint or ""
+    granted = () if token is None else token.scope
+    return {
+        "owner": session.owner,
+        "provider": session.provider.name,
+        "label": session.provider.label,
+        "issuer": urlsplit(issuer).hostname or "",
+        "account": session.account,
+        "state": record.state.value,
+        "since": record.since,
+        "live": record.state.live,
+        "deadline": next_deadline(record),
+        "user": None if session.user is None else session.user.name or session.user.id,
+        "fingerprint": None if token is None else hashlib.sha256(token.access_token.encode()).hexdigest()[:8],
+        "token_type": None if token is None else token.token_type,
+        "expires_at": record.expires_at,
+        "lifetime": None if token is None else token.expires_in,
+        "renewable": record.renewable,
+        "signed_in_at": record.signed_in_at,
+        "refreshed_at": record.refreshed_at,
+        "retry_at": record.retry_at,
+        "failures": record.failures,
+        "refreshed_here": None if record.refresher is None else record.refresher == session._house.process,
+        "scopes": list(granted),
+        "scopes_missing": [scope for scope in record.scope if scope not in granted] if token is not None else [],
+        "epoch": record.epoch,
+        "generation": record.generation,
+        "revision": session._run.ledger.version,
+        "store": type(session._house.store).__name__,
+        "saved": session._run.ledger.unsaved is None,
+        "reason": record.reason,
+        "recoverable": record.recoverable,
+        "error": None if record.error is None else msgspec.to_builtins(record.error),
+        "explanation": session.explain(),
+    }

@@ -1,0 +1,43 @@
+"""What a session does, written once for both colours: sign in, come back, renew, sign out.
+
+Each operation is a generator that yields effects to a shell (`drive.py`).
+
+Rule 1: a transition is committed before its signals are told, and told before the next one is begun.
+Rule 2: every token received is stored or revoked. A login that was cancelled meanwhile is never a login.
+Rule 3: an operation may be cancelled at any yield; what it leaves behind is a state of rest.
+"""
+
+from __future__ import annotations
+
+from .callback import complete
+from .data import Begun, Completion, LoginOptions, LogoutResult, Saved
+from .ending import cancel, sign_in_required
+from .renewing import launch_renewal, refresh, renew_after, token
+from .saved import dump, restore, restore_stored, seal
+from .signing_in import begin, login, wait
+from .signing_out import forget, move, sign_out
+
+__all__ = [
+    "Begun",
+    "Completion",
+    "LoginOptions",
+    "LogoutResult",
+    "Saved",
+    "begin",
+    "cancel",
+    "complete",
+    "dump",
+    "forget",
+    "launch_renewal",
+    "login",
+    "move",
+    "refresh",
+    "renew_after",
+    "restore",
+    "restore_stored",
+    "seal",
+    "sign_in_required",
+    "sign_out",
+    "token",
+    "wait",
+]

@@ -1,0 +1,161 @@
+"""How a pending login ends without a session, and the errors that say so.
+
+Rule: whichever way it ends, it ends once, its listener is closed and its callbacks are forgotten.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from ..chart import PENDING, State, Trigger
+from ..core import Run, SessionCore
+from ..drive import Do, Op, Tell
+from ..engine import Facts
+from ..errors import (
+    AuthflowError,
+    ErrorInfo,
+    LoginCancelled,
+    LoginDenied,
+    LoginFailed,
+    LoginTimedOut,
+    Phase,
+    Recovery,
+    SignInRequired,
+    TemporarilyUnavailable,
+    login_failed,
+)
+from ..events import AuthEvent, Origin
+from ..records import SessionRecord
+from .pending import remove_pending
+
+NO_LOGIN_HERE: Final = "Start the sign-in again in the application."
+
+
+def cancel(s: SessionCore, *, reason: str = "cancelled", beside_only: bool = False) -> Op[bool]:
+    """Ends what is pending: the login, and the attempt beside a live session. False: there was nothing."""
+    ended = False
+    yield Do(s._run.ledger.load, s._house.store.blocking)
+    for run in (s._beside,) if beside_only else (s._run, s._beside):
+        if run is None or run.record.state not in PENDING:
+            continue
+        refs = run.record.pending
+        info = _cancelled(reason)
+        facts = Facts(now=run.ledger.now(), reason=reason, error=info)
+        event = yield Do(partial(s._try_commit, run, Trigger.CANCEL, facts), s._house.store.blocking)
+        ended = ended or event is not None
+        yield Do(partial(remove_pending, s._house, refs), s._house.store.blocking)
+        for attempt in tuple(run.listeners):
+            let_go(run, attempt)
+    yield Tell(s._outbox)
+    return ended
+
+
+def fail(s: SessionCore, run: Run, attempt: str, error: AuthflowError, phase: Phase) -> Op[LoginFailed]:
+    """Commits `fail` and gives the error for the caller. Not when the attempt has ended otherwise."""
+    error.add_facts(phase=error.phase or phase)
+    failed = login_failed(error)
+    facts = Facts(
+        now=run.ledger.now(),
+        origin=Origin.PROVIDER,
+        reason="denied" if isinstance(failed, LoginDenied) else "failed",
+        error=error.info,
+        attempt=attempt,
+    )
+    refs = run.record.pending
+    yield Do(partial(s._try_commit, run, Trigger.FAIL, facts), s._house.store.blocking)
+    yield Do(partial(remove_pending, s._house, refs), s._house.store.blocking)
+    yield Tell(s._outbox)
+    return failed
+
+
+def give_up(s: SessionCore, run: Run, attempt: str) -> Op[None]:
+    """Whoever waited was cancelled: the attempt ends as `cancel`. Its signals are told by the manager."""
+    refs = run.record.pending
+    facts = Facts(now=run.ledger.now(), reason="cancelled", error=_cancelled("cancelled"), attempt=attempt)
+    s._try_commit(run, Trigger.CANCEL, facts)
+    remove_pending(s._house, refs)
+    let_go(run, attempt)
+    s._outbox.hand_over()
+    return
+    yield
+
+
+def let_go(run: Run, attempt: str) -> None:
+    """Nobody waits for this attempt any more: its listener is closed."""
+    run.waiters.pop(attempt, None)
+    listener = run.listeners.pop(attempt, None)
+    if listener is not None:
+        listener.close()
+
+
+def drop_rivals(s: SessionCore, run: Run, winner: str) -> Op[None]:
+    """The first valid callback wins and drops the other pending attempts of its session."""
+    rivals = tuple(ref for ref in run.record.pending if ref.attempt != winner)
+    if rivals:
+        yield Do(partial(remove_pending, s._house, rivals), s._house.store.blocking)
+
+
+def _cancelled(reason: str) -> ErrorInfo:
+    said = {
+        "superseded": "A newer sign-in took its place.",
+        "logout": "The user signed out while signing in.",
+        "closed": "The application closed while signing in.",
+    }
+    return ErrorInfo(
+        code=reason,
+        message=said.get(reason, "The sign-in was cancelled."),
+        hint="Sign in again when you are ready.",
+        phase=Phase.AUTHORIZE.value,
+        recovery=Recovery.USER_CANCELLED.value,
+    )
+
+
+def judge_end(s: SessionCore, event: AuthEvent) -> AuthEvent:
+    """How an attempt ended that somebody else brought to its end. Raises `LoginFailed`."""
+    if event.target == State.IDLE.value:
+        raise failure_of(event.error)
+    return event
+
+
+def failure_of(info: ErrorInfo | None) -> LoginFailed:
+    """The `LoginFailed` for an error that was kept as data."""
+    if info is None:
+        return LoginCancelled("The sign-in has ended.", hint=NO_LOGIN_HERE)
+    kind: type[LoginFailed] = LoginFailed
+    if info.recovery == Recovery.USER_CANCELLED:
+        kind = LoginDenied if info.error is not None else LoginCancelled
+    elif info.code == LoginTimedOut.code:
+        kind = LoginTimedOut
+    return kind(
+        info.message,
+        code=info.code,
+        phase=None if info.phase is None else Phase(info.phase),
+        recovery=Recovery(info.recovery),
+        hint=info.hint,
+        error=info.error,
+        error_description=info.error_description,
+        check=info.check,
+    )
+
+
+def sign_in_required(s: SessionCore) -> SignInRequired:
+    """The error for a token that is asked of a session that is not live; it says why it is not."""
+    record = s._run.record
+    why = f" ({record.reason})" if record.reason else ""
+    return SignInRequired(
+        f"{s.provider.name!r} is not signed in: it is {record.state.value.replace('_', ' ')}{why}.",
+        hint="Call login().",
+    )
+
+
+def unavailable(record: SessionRecord, said: str) -> TemporarilyUnavailable:
+    last = record.error
+    return TemporarilyUnavailable(
+        f"{said}{f' {last.message}' if last is not None else ''}",
+        hint="The session is kept; ask again later." if not record.reauth_required else "Sign in again.",
+        recovery=Recovery.SIGN_IN_AGAIN if record.reauth_required else Recovery.RETRY_AT,
+        retry_at=record.retry_at,
+        phase=Phase.REFRESH,
+    )
+

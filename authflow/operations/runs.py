@@ -1,0 +1,35 @@
+"""Which walk through the chart a login takes: the session's own, or one beside the live session."""
+
+from __future__ import annotations
+
+from ..chart import LIVE
+from ..core import ATTEMPT, Run, SessionCore
+from ..errors import (
+    AlreadyAuthenticated,
+)
+from ..ledger import Ledger
+from .data import LoginOptions
+
+
+def run_for(s: SessionCore, options: LoginOptions) -> Run:
+    """The session's own walk, or, when it is live and there is a reason, one beside it."""
+    if s._run.record.state not in LIVE:
+        return s._run
+    held = set(s._run.record.token.scope if s._run.record.token is not None else ())
+    wider = bool(set(options.scope) - held)
+    if not (options.prompt or options.step_up or wider):
+        raise already(s)
+    return s._beside or open_beside(s)
+
+
+def open_beside(s: SessionCore) -> Run:
+    house = s._house
+    s._beside = Run(Ledger(s.key, ATTEMPT, house.store, house.clock, s._publish_beside), beside=True)
+    return s._beside
+
+
+def already(s: SessionCore) -> AlreadyAuthenticated:
+    return AlreadyAuthenticated(
+        f"{s.provider.name!r} is signed in already.",
+        hint="Use the session as it is, logout() first, or ask for more: prompt=… or a wider scope=….",
+    )

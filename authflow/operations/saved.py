@@ -1,0 +1,168 @@
+"""Sessions that come back: from a dump, from a saved token, from the store.
+
+Rule: renewed and validated first, then `restore`. What cannot be validated changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from .. import flows
+from ..chart import LIVE, Trigger
+from ..core import SessionCore
+from ..drive import Do, Op, Tell
+from ..engine import Facts
+from ..errors import (
+    InvalidCall,
+    Phase,
+    SealingKeyRequired,
+    SignInRequired,
+)
+from ..events import AuthEvent
+from ..protocol.messages import Granted, ServerMetadata
+from ..records import Profile, Token
+from ..sealing import Sealer, is_sealed
+from .callback import tokens_of
+from .data import LoginOptions, Saved
+from .ending import sign_in_required
+from .renewing import lives, refresh
+from .runs import already
+from .signing_in import requested_scope
+from .signing_out import discard
+
+
+def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[AuthEvent]:
+    """A saved session: opened, renewed and the user fetched where that is needed, then `restore`."""
+    house, ledger = s._house, s._run.ledger
+    yield Do(ledger.load, house.store.blocking)
+    if s._run.record.state in LIVE:
+        raise already(s)
+    kept = _open_saved(s, saved)
+    metadata = yield from flows.discover(s.provider, house.directory, ledger.now())
+    granted = _kept_grant(kept)
+    if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
+        granted = yield from _renew_saved(s, metadata, kept, options)
+    profile = granted.profile
+    if options.fetch_user and profile is None and kept.profile is None:
+        profile = yield from flows.fetch_profile(
+            s.provider,
+            metadata,
+            token=granted.token,
+            claims=granted.claims or {},
+            fetch_groups=options.fetch_groups,
+        )
+    tokens = tokens_of(granted, ledger.now(), profile=profile)
+    tokens = replace(
+        tokens,
+        issuer=tokens.issuer or metadata.issuer or s.provider.issuer or "",
+        subject=tokens.subject or _subject(s, profile),
+        claims=tokens.claims or kept.claims,
+        profile=tokens.profile or kept.profile,
+    )
+    facts = Facts(
+        now=ledger.now(),
+        reason="saved_token",
+        scope=kept.scope or requested_scope(s, options),
+        fetch_user=options.fetch_user,
+        fetch_groups=options.fetch_groups,
+        tokens=tokens,
+    )
+    event: AuthEvent = yield Do(partial(ledger.commit, Trigger.RESTORE, facts), house.store.blocking)
+    yield Tell(s._outbox)
+    return event
+
+
+def restore_stored(s: SessionCore) -> Op[bool]:
+    """What the store holds for this session, told as `restore`; renewed when its token has ended."""
+    found = yield Do(partial(s._run.ledger.load, announce=True), s._house.store.blocking)
+    yield Tell(s._outbox)
+    if found and s._run.record.renewable and not lives(s._run.record, s._run.ledger.now(), 0.0):
+        yield from refresh(s)
+    return bool(found)
+
+
+def dump(s: SessionCore) -> Saved:
+    """What of the present session is worth keeping. Raises `SignInRequired`."""
+    record = s._settled()
+    if record.token is None or record.state not in LIVE:
+        raise sign_in_required(s)
+    return Saved(
+        token=record.token,
+        issuer=record.issuer,
+        subject=record.subject,
+        claims=record.claims,
+        profile=record.profile,
+        scope=record.scope,
+        signed_in_at=record.signed_in_at,
+    )
+
+
+def seal(s: SessionCore) -> str:
+    """`dump()` as sealed text, bound to provider and account."""
+    data = msgspec.msgpack.encode(dump(s))
+    return _sealer(s).seal(data, "session", s.provider.name, s.account)
+
+
+def _open_saved(s: SessionCore, saved: str | Token) -> Saved:
+    if isinstance(saved, Token):
+        return Saved(token=saved)
+    if not is_sealed(saved):
+        try:
+            return Saved(token=Token.from_json(saved))
+        except ValueError as error:
+            raise InvalidCall(f"The saved token cannot be read: {error}.", hint="Pass what dump() returned.") from None
+    data = _sealer(s).open(saved, "session", s.provider.name, s.account)
+    try:
+        return msgspec.msgpack.decode(data, type=Saved)
+    except msgspec.MsgspecError:
+        raise InvalidCall(
+            "The saved session was written by another version of authflow.", hint="Sign in again."
+        ) from None
+
+
+def _sealer(s: SessionCore) -> Sealer:
+    if s._house.sealer is None:
+        raise SealingKeyRequired(
+            "A saved session is sealed, and this manager has no key.",
+            hint="Pass SessionManager(…, sealing_key=key); make the key once with authflow.generate_key().",
+        )
+    return s._house.sealer
+
+
+def _kept_grant(kept: Saved) -> Granted:
+    claims = None if kept.claims is None else msgspec.json.decode(kept.claims, type=dict[str, Any])
+    return Granted(token=kept.token, issuer=kept.issuer, subject=kept.subject, claims=claims)
+
+
+def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options: LoginOptions) -> Op[Granted]:
+    if kept.token.refresh_token is None:
+        raise SignInRequired(
+            "The saved token has expired and cannot be renewed.",
+            hint="Sign in again; ask for a refresh token (offline_access) to stay signed in.",
+            phase=Phase.REFRESH,
+        )
+    try:
+        granted: Granted = yield from flows.refresh(
+            s.provider,
+            metadata,
+            s._house.directory,
+            token=kept.token,
+            claims=_kept_grant(kept).claims,
+            scope=kept.scope,
+            now=s._run.ledger.now(),
+        )
+    except flows.TokensRefused as refused:
+        yield from discard(s, metadata, refused.token)
+        raise refused.cause from None
+    return granted
+
+
+def _subject(s: SessionCore, profile: Profile | None) -> str:
+    if profile is None:
+        return ""
+    return str(profile.data.get("sub") or profile.id) if s.provider.openid else profile.id
+

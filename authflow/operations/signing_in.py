@@ -1,0 +1,229 @@
+"""Signing in: begin, show the URL, wait for the human.
+
+    begin     pending stored → AUTHORIZE → discovery → the URL
+    wait      callbacks from the listener, until one is the right one or the attempt ends
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+
+from .. import flows
+from ..agents.base import Agent, Callback, Page
+from ..agents.web import Web
+from ..chart import PENDING, Trigger
+from ..core import Run, SessionCore
+from ..drive import Call, Do, Expect, Mailbox, Op, Tell
+from ..engine import Facts
+from ..errors import (
+    AuthflowError,
+    CallbackRejected,
+    InvalidCall,
+    LoginInProgress,
+    MissingEndpoint,
+    OwnerRequired,
+    Phase,
+)
+from ..events import AuthEvent
+from ..protocol.authorization import build_authorization_url
+from ..records import Pending, PendingRef
+from .callback import receive, recognise
+from .data import Begun, LoginOptions
+from .ending import cancel, fail, give_up, judge_end, let_go
+from .pending import hash_of, store_pending
+from .runs import run_for
+
+
+def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
+    """Commits `authorize` and makes the URL. Its failures after that are `fail`, and heard."""
+    house = s._house
+    yield Do(s._run.ledger.load, house.store.blocking)
+    run = run_for(s, options)
+    agent: Agent = options.agent or Web(_web_redirect(s, options))
+    in_process = agent.waits
+    if isinstance(agent, Web) and not s.owner and not house.single_user:
+        raise OwnerRequired(
+            "A web login needs an owner, or every visitor would share one session.",
+            hint="Use manager.owner(browser_id)[name].begin(…), or SessionManager(single_user=True).",
+        )
+    listener = yield Do(partial(agent.listen, s.provider))
+    state, binding = secrets.token_urlsafe(32), None if in_process else secrets.token_urlsafe(32)
+    now = run.ledger.now()
+    pending = Pending(
+        attempt=secrets.token_hex(4),
+        key=str(s.key),
+        code_verifier=secrets.token_urlsafe(48),
+        redirect_uri=listener.redirect_uri,
+        created_at=now,
+        deadline=now + options.timeout,
+        nonce=secrets.token_urlsafe(32) if s.provider.openid else None,
+        scope=requested_scope(s, options),
+        beside=run.beside,
+        epoch=s._run.record.epoch,
+        binding_hash=None if binding is None else hash_of(binding),
+        fetch_user=options.fetch_user,
+        fetch_groups=options.fetch_groups,
+        max_age=options.max_age,
+        acr_values=options.acr_values,
+        app_data=options.app_data,
+    )
+    mailbox = Mailbox()
+    run.waiters[pending.attempt] = mailbox
+    run.listeners[pending.attempt] = listener
+    if run.beside:
+        run.ledger.label = pending.attempt
+    try:
+        yield Do(partial(store_pending, house, state, pending), house.store.blocking)
+        ref = PendingRef(attempt=pending.attempt, state_hash=hash_of(state), deadline=pending.deadline)
+        facts = Facts(now=now, pending=ref)
+        yield Do(partial(run.ledger.commit, Trigger.AUTHORIZE, facts), house.store.blocking)
+    except BaseException:
+        let_go(run, pending.attempt)
+        raise
+    yield Tell(s._outbox)
+    if binding is not None and not isinstance(agent, Web):
+        s._bindings[pending.attempt] = binding
+    try:
+        metadata = yield from flows.discover(s.provider, house.directory, now)
+        url = build_authorization_url(
+            s.provider,
+            metadata,
+            redirect_uri=pending.redirect_uri,
+            scope=pending.scope,
+            state=state,
+            nonce=pending.nonce,
+            code_verifier=pending.code_verifier,
+            params=_authorization_params(options),
+        )
+    except AuthflowError as error:
+        let_go(run, pending.attempt)
+        raise (yield from fail(s, run, pending.attempt, error, Phase.AUTHORIZE)) from error
+    except BaseException:
+        yield from give_up(s, run, pending.attempt)
+        raise
+    listener.start(mailbox.put)
+    return Begun(
+        url=url,
+        state=state,
+        binding=binding,
+        expires_at=pending.deadline,
+        attempt=pending.attempt,
+        run=run,
+        mailbox=mailbox,
+    )
+
+
+def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
+    """The whole way: begin, show the URL, wait for the human, receive."""
+    if s._waiting:
+        raise LoginInProgress(
+            f"A login of {s.provider.name!r} is waiting for the human already.",
+            hint="Let it finish, or end it with session.cancel().",
+        )
+    s._waiting = True
+    try:
+        yield Do(s._run.ledger.load, s._house.store.blocking)
+        if run_for(s, options).record.state in PENDING:
+            yield from cancel(s, reason="superseded")
+        begun = yield from begin(s, options)
+        try:
+            agent: Agent = options.agent
+            s._show = opener or agent.open
+            yield Call(partial(s._show, begun.url), blocking=opener is None)
+        except AuthflowError as error:
+            raise (yield from fail(s, begun.run, begun.attempt, error, Phase.AUTHORIZE)) from error
+        except Exception as error:
+            broken = InvalidCall(f"The opener raised {type(error).__name__}.", hint="Mend open_url.")
+            raise (yield from fail(s, begun.run, begun.attempt, broken, Phase.AUTHORIZE)) from error
+        except BaseException:
+            yield from give_up(s, begun.run, begun.attempt)
+            raise
+        return (yield from wait(s, begun, options.complete_page))
+    finally:
+        s._waiting = False
+
+
+def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
+    """Waits for the redirect, or for the end of the attempt. Raises `LoginFailed`."""
+    run = begun.run
+    try:
+        while True:
+            item = yield Expect(begun.mailbox, max(0.05, begun.expires_at - run.ledger.now()))
+            if item is None:
+                yield Do(s._tick, s._house.store.blocking)
+                yield Tell(s._outbox)
+            elif isinstance(item, AuthEvent):
+                yield Tell(s._outbox)
+                return judge_end(s, item)
+            else:
+                event = yield from _answer(s, run, item, complete_page)
+                if event is not None:
+                    return event
+    except AuthflowError:
+        raise
+    except BaseException:
+        yield from give_up(s, run, begun.attempt)
+        raise
+    finally:
+        let_go(run, begun.attempt)
+
+
+def _answer(s: SessionCore, run: Run, callback: Callback, complete_page: str | None) -> Op[AuthEvent | None]:
+    """One redirect that reached the listener: judged, exchanged, and the browser told how it ended."""
+    label = s.provider.label
+    try:
+        pending, params = yield from recognise(s._house, callback.params or callback.url, None, s)
+        completion = yield from receive(s, run, pending, params)
+    except CallbackRejected as error:
+        title = "This sign-in link was not accepted"
+        callback.respond(Page(ok=False, title=title, text=error.message, hint=error.hint))
+        yield Tell(s._outbox)
+        return None
+    except AuthflowError as error:
+        callback.respond(Page(ok=False, title=f"Not signed in to {label}", text=error.message, hint=error.hint))
+        yield Tell(s._outbox)
+        raise
+    name = s.user.name if s.user is not None else None
+    callback.respond(
+        Page(
+            ok=True,
+            title="Signed in",
+            text=f"You are signed in to {label}{f' as {name}' if name else ''}.",
+            html=complete_page,
+        )
+    )
+    yield Tell(s._outbox)
+    return completion.event
+
+
+def _web_redirect(s: SessionCore, options: LoginOptions) -> str:
+    redirect_uri = options.redirect_uri or s.provider.redirect_uri
+    if not redirect_uri:
+        raise MissingEndpoint(
+            f"{s.provider.name!r} has no redirect_uri for a web login.",
+            hint="Pass begin(redirect_uri=…), the very URI that is registered with the provider.",
+        )
+    return redirect_uri
+
+
+def requested_scope(s: SessionCore, options: LoginOptions) -> tuple[str, ...]:
+    """The provider's scopes, the user's and groups' when they are fetched, and the caller's; each once."""
+    provider = s.provider
+    asked: list[str] = list(provider.scopes)
+    asked += provider.user_scopes if options.fetch_user else ()
+    asked += provider.group_scopes if options.fetch_groups else ()
+    asked += options.scope
+    return tuple(dict.fromkeys(asked))
+
+
+def _authorization_params(options: LoginOptions) -> dict[str, str]:
+    params = dict(options.params)
+    if options.prompt is not None:
+        params["prompt"] = options.prompt
+    if options.max_age is not None:
+        params["max_age"] = str(int(options.max_age))
+    if options.acr_values:
+        params["acr_values"] = " ".join(options.acr_values)
+    return params

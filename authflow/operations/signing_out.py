@@ -1,0 +1,162 @@
+"""Signing out: local first, then the provider.
+
+Rule: after the fence no call returns a token of the session, whatever the store or the provider answers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from msgspec.structs import replace
+
+from .. import flows
+from ..chart import LIVE, PENDING, Trigger
+from ..core import SESSION, SessionCore
+from ..drive import Call, Do, Op, Tell
+from ..engine import Facts
+from ..errors import (
+    AuthflowError,
+    DeadlineExceeded,
+    ErrorInfo,
+    InvalidCall,
+    Sent,
+)
+from ..events import AuthEvent
+from ..protocol.messages import ServerMetadata
+from ..protocol.step import LIMITS, limits_of
+from ..records import BLANK, Key, Token
+
+if TYPE_CHECKING:
+    from ..protocol.step import Flow
+from .data import LogoutResult
+from .ending import cancel
+
+LOGOUT_SECONDS: Final = 10.0
+
+
+def sign_out(
+    s: SessionCore, *, revoke: bool, end_session: bool, post_logout_redirect_uri: str | None = None
+) -> Op[LogoutResult]:
+    """Local first: fence, signals, tombstone; then the provider, each step for itself, 10 s in all."""
+    house, ledger = s._house, s._run.ledger
+    yield Do(ledger.load, house.store.blocking)
+    cancelled = yield from cancel(s, reason="logout")
+    record = ledger.record
+    if record.state not in LIVE or record.token is None:
+        return LogoutResult(signed_out=False, cancelled_login=cancelled)
+    ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
+    yield Tell(s._outbox)
+    persisted = yield Do(ledger.persist, house.store.blocking)
+    held = (record.token, *ledger.orphans)
+    ledger.orphans.clear()
+
+    revoked: dict[str, bool] = {}
+    errors: list[ErrorInfo] = []
+    until = ledger.now() + LOGOUT_SECONDS
+    try:
+        metadata = yield from _within(s, until, flows.discover(s.provider, house.directory, ledger.now()))
+    except AuthflowError as error:
+        return LogoutResult(True, cancelled, persisted, revoked, errors=(error.info,))
+    if revoke:
+        for one in held:
+            yield from _revoke_all(s, metadata, one, until, revoked, errors)
+    url = None
+    if end_session:
+        url = s.provider.build_end_session_url(
+            metadata,
+            id_token_hint=record.token.id_token,
+            post_logout_redirect_uri=post_logout_redirect_uri or s.provider.post_logout_redirect_uri,
+            state=secrets.token_urlsafe(16),
+        )
+    opened = False
+    if url is not None and s._show is not None:
+        try:
+            yield Call(partial(s._show, url), blocking=not iscoroutinefunction(s._show))
+            opened = True
+        except Exception as error:
+            errors.append(_remote(error, "The provider's own logout page could not be opened."))
+    return LogoutResult(True, cancelled, persisted, revoked, url, opened, tuple(errors))
+
+
+def _revoke_all(
+    s: SessionCore,
+    metadata: ServerMetadata,
+    held: Token,
+    until: float,
+    revoked: dict[str, bool],
+    errors: list[ErrorInfo],
+) -> Op[None]:
+    """RFC 7009: the refresh token first (most providers end its access tokens with it)."""
+    for hint, value in (("refresh_token", held.refresh_token), ("access_token", held.access_token)):
+        if value is None:
+            continue
+        try:
+            done = yield from _within(s, until, flows.revoke(s.provider, metadata, token=value, token_type_hint=hint))
+        except AuthflowError as error:
+            errors.append(error.info)
+            done = False
+        revoked[hint] = revoked.get(hint, True) and done
+
+
+def discard(s: SessionCore, metadata: ServerMetadata, unwanted: Token) -> Op[None]:
+    """Tokens that will not be kept are revoked; that this fails changes nothing any more."""
+    until = s._run.ledger.now() + LOGOUT_SECONDS
+    yield from _revoke_all(s, metadata, unwanted, until, {}, [])
+
+
+def _within(s: SessionCore, until: float, flow: Flow[Any]) -> Op[Any]:
+    """A flow whose calls together end at `until`."""
+    try:
+        step = next(flow)
+        while True:
+            left = until - s._run.ledger.now()
+            if left <= 0:
+                late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
+                step = flow.throw(late)
+                continue
+            if isinstance(step, httpx.Request):
+                limits = limits_of(step)
+                step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))
+            try:
+                answer = yield step
+            except AuthflowError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as stop:
+        return stop.value
+
+
+def forget(s: SessionCore) -> Op[AuthEvent]:
+    """Drops what is left of a session that has ended."""
+    facts = Facts(now=s._run.ledger.now())
+    event: AuthEvent = yield Do(partial(s._run.ledger.commit, Trigger.FORGET, facts), s._house.store.blocking)
+    yield Tell(s._outbox)
+    return event
+
+
+def move(s: SessionCore, owner: str) -> Op[None]:
+    """The same session under another owner: a web application gives it a fresh one at sign-in."""
+    house = s._house
+    yield Do(s._run.ledger.load, house.store.blocking)
+    if s._run.record.state in PENDING or s._beside is not None:
+        raise InvalidCall("A session cannot be moved while a login is pending.", hint="Move it after the login.")
+    old, new = s.key, Key(owner, s.key.provider, s.key.account)
+    if new == old:
+        return
+    if new in house.sessions and house.sessions[new]._run.record != BLANK:
+        raise InvalidCall(f"{owner!r} has a session of {new.provider!r} already.", hint="Move to a fresh owner.")
+    yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
+    house.sessions.pop(old, None)
+    s._key = new
+    house.sessions[new] = s
+    house.signals.rename(str(old), str(new))
+
+
+def _remote(error: Exception, said: str) -> ErrorInfo:
+    return error.info if isinstance(error, AuthflowError) else ErrorInfo(code="logout_incomplete", message=said)
+

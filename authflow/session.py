@@ -1,0 +1,447 @@
+"""`Session` and `AsyncSession`: the two faces of one session. They have the same names and differ in `await`.
+
+What a session is stands in `core.py`, what it does in `operations.py`; here an operation meets its shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
+
+from . import operations
+from .agents.loopback import Loopback
+from .core import Attempt, SessionCore
+from .drive import AsyncShell, Op, SyncShell
+from .errors import ConfigurationError, InvalidCall, NotSupported
+from .events import AuthEvent
+from .operations import Begun, Completion, LoginOptions, LogoutResult
+from .protocol.urls import origin_of
+from .records import Token
+
+if TYPE_CHECKING:
+    from .agents.base import Agent
+    from .auth import SessionAuth
+
+__all__ = [
+    "AsyncAuthorizationRequest",
+    "AsyncSession",
+    "Attempt",
+    "AuthorizationRequest",
+    "LoginArguments",
+    "Session",
+]
+
+T = TypeVar("T")
+OpenURL = Callable[[str], Any]
+
+
+class LoginArguments(TypedDict, total=False):
+    """What `login` and `begin` take by name, besides their own.
+
+    `scope`: further scopes. `fetch_user`, `fetch_groups`: whether the profile and the groups are asked for.
+    `timeout`: seconds until the human must be back. `agent`: how the human is reached. `prompt`, `max_age`
+    (seconds), `acr_values`, `login_hint`, `domain_hint`, `ui_locales`: OpenID Connect Core §3.1.2.1.
+    `params`: any further parameter of the authorization request.
+    """
+
+    scope: Sequence[str]
+    fetch_user: bool
+    fetch_groups: bool
+    timeout: float
+    agent: Agent | None
+    prompt: str | None
+    max_age: float | None
+    acr_values: Sequence[str]
+    login_hint: str | None
+    domain_hint: str | None
+    ui_locales: str | None
+    params: Mapping[str, str]
+
+
+class AuthorizationRequest:
+    """A login that was begun. Send the human to `url`; `binding`, where there is one, into an HttpOnly cookie.
+
+    `binding` ties the redirect to the browser that began; it is None where the attempt stays in this process
+    (loopback, paste). `repr` shows no secret.
+    """
+
+    def __init__(self, session: Session, begun: Begun) -> None:
+        self._session = session
+        self._begun = begun
+
+    @property
+    def url(self) -> str:
+        return self._begun.url
+
+    @property
+    def state(self) -> str:
+        return self._begun.state
+
+    @property
+    def binding(self) -> str | None:
+        return self._begun.binding
+
+    @property
+    def expires_at(self) -> float:
+        """When the attempt ends by itself (seconds since the epoch)."""
+        return self._begun.expires_at
+
+    @property
+    def attempt(self) -> str:
+        """The attempt's public name; events of a step-up carry it."""
+        return self._begun.attempt
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._session.provider.name!r} attempt={self.attempt}>"
+
+    def wait(self, complete_page: str | None = None) -> AuthEvent:
+        """Waits until the login has come to rest; raises `LoginFailed`."""
+        return self._session._do(operations.wait(self._session, self._begun, complete_page))
+
+    def cancel(self) -> bool:
+        """Ends the login; False when there was nothing to end."""
+        return self._session.cancel()
+
+
+class AsyncAuthorizationRequest(AuthorizationRequest):
+    """The twin of `AuthorizationRequest` for `AsyncSession`: `wait` and `cancel` are awaited."""
+
+    _session: AsyncSession  # type: ignore[assignment]
+
+    async def wait(self, complete_page: str | None = None) -> AuthEvent:  # type: ignore[override]
+        return await self._session._do(operations.wait(self._session, self._begun, complete_page))
+
+    async def cancel(self) -> bool:  # type: ignore[override]
+        return await self._session.cancel()
+
+
+class Session(SessionCore):
+    """One login of one account at one provider, explicit at every step."""
+
+    def _do(self, operation: Op[T]) -> T:
+        return cast(SyncShell, self._house.shell).run(str(self._key), operation)
+
+    def login(
+        self,
+        *,
+        saved_token: str | Token | None = None,
+        open_url: OpenURL | None = None,
+        complete_page: str | None = None,
+        **arguments: Unpack[LoginArguments],
+    ) -> Session:
+        """Signs in and returns this session, live. By default: the system browser and a redirect to 127.0.0.1.
+
+        `saved_token`: what `dump()` or `Token.to_json()` gave, in place of the human. `open_url(url)` shows
+        the URL instead of the system browser. `complete_page`: an HTML page of yours for a success.
+
+        Raises `LoginFailed` (`LoginDenied`, `LoginCancelled`, `LoginTimedOut`), `LoginInProgress`,
+        `AlreadyAuthenticated`, `ConfigurationError`.
+        """
+        options = login_options(arguments, complete_page=complete_page)
+        if saved_token is not None:
+            self._do(operations.restore(self, saved_token, options))
+        else:
+            self._do(operations.login(self, with_waiting_agent(options), open_url))
+        return self
+
+    def begin(
+        self, *, redirect_uri: str | None = None, app_data: Any = None, **arguments: Unpack[LoginArguments]
+    ) -> AuthorizationRequest:
+        """Begins a login whose redirect arrives at a route of yours; finish it with `manager.complete`.
+
+        `app_data` (plain data) comes back in the `Completion`. Raises `OwnerRequired` for a web login
+        without an owner, `LoginFailed` when the provider's metadata cannot be had.
+        """
+        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data)
+        return AuthorizationRequest(self, self._do(operations.begin(self, options)))
+
+    def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
+        """Finishes a login by its redirect URL (or `form_post` parameters). See `SessionManager.complete`."""
+        return self._do(operations.complete(self._house, callback, binding, self))
+
+    def cancel(self) -> bool:
+        """Ends a pending login; False when there is none."""
+        return self._do(operations.cancel(self))
+
+    def _cancel_beside(self) -> bool:
+        return self._do(operations.cancel(self, beside_only=True))
+
+    def step_up(
+        self,
+        *,
+        open_url: OpenURL | None = None,
+        complete_page: str | None = None,
+        **arguments: Unpack[LoginArguments],
+    ) -> Session:
+        """Signs the same user in again, beside the live session: stronger, fresher, or with more scopes.
+
+        It fails without touching the live session. Raises `LoginFailed`, `SignInRequired`.
+        """
+        if not self.live:
+            raise operations.sign_in_required(self)
+        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
+        self._do(operations.login(self, options, open_url))
+        return self
+
+    def token(self, min_ttl: float = 0.0, resource: str | None = None, scope: Sequence[str] | None = None) -> Token:
+        """The present token, renewed first when that is due: once, whoever asks.
+
+        `min_ttl`: seconds it must still live. Raises `SignInRequired`, `TemporarilyUnavailable`.
+        """
+        fresh = self._fresh
+        if (
+            fresh is not None
+            and not min_ttl
+            and resource is None
+            and scope is None
+            and self._time() < fresh[1]
+            and self._monotonic() < fresh[2]
+        ):
+            return fresh[0]
+        refuse_resource(resource, scope)
+        return self._do(operations.token(self, min_ttl))
+
+    def refresh(self) -> AuthEvent | None:
+        """Renews the token now, or joins the renewal under way. Raises why it could not."""
+        return self._do(operations.refresh(self))
+
+    def renew_if_current(self, access_token: str) -> Token:
+        """For an API's 401: renews if `access_token` is still the present one, and gives the present token."""
+        return self._do(operations.renew_after(self, access_token))
+
+    @property
+    def auth(self) -> SessionAuth:
+        """`httpx.get(url, auth=session.auth)`: a valid token on every request to the provider's APIs."""
+        return session_auth(self)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins that `auth` sends the token to."""
+        return frozenset(origin_of(origin) for origin in self._provider.api_origins)
+
+    def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> Session:
+        """Brings a saved session back: validated, renewed and the user fetched first where that is needed."""
+        options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
+        self._do(operations.restore(self, saved, options))
+        return self
+
+    def dump(self) -> str:
+        """The session as sealed text, for `restore` or `login(saved_token=…)`. Raises `SealingKeyRequired`."""
+        return operations.seal(self)
+
+    def dump_plaintext(self) -> str:
+        """The token as plain JSON. Whoever reads it is signed in: keep it where you would keep a password."""
+        return operations.dump(self).token.to_json()
+
+    def logout(
+        self, *, revoke: bool = True, end_session: bool = True, post_logout_redirect_uri: str | None = None
+    ) -> LogoutResult:
+        """Signs out: here at once, then at the provider (revocation, its own logout), 10 s in all.
+
+        A pending login is cancelled. Signing out twice is no error. Remote failures are in the result.
+        """
+        return self._do(
+            operations.sign_out(
+                self, revoke=revoke, end_session=end_session, post_logout_redirect_uri=post_logout_redirect_uri
+            )
+        )
+
+    def forget(self) -> AuthEvent:
+        """Drops what is left of a session that has ended: back to idle."""
+        return self._do(operations.forget(self))
+
+    def move(self, *, owner: str) -> Session:
+        """Puts the session under another owner; its subscriptions follow."""
+        self._do(operations.move(self, owner))
+        return self
+
+
+class AsyncSession(SessionCore):
+    """The twin of `Session` for asyncio."""
+
+    async def _do(self, operation: Op[T]) -> T:
+        return await cast(AsyncShell, self._house.shell).run(str(self._key), operation)
+
+    async def login(
+        self,
+        *,
+        saved_token: str | Token | None = None,
+        open_url: OpenURL | None = None,
+        complete_page: str | None = None,
+        **arguments: Unpack[LoginArguments],
+    ) -> AsyncSession:
+        """See `Session.login`. `open_url` may be a coroutine function."""
+        options = login_options(arguments, complete_page=complete_page)
+        if saved_token is not None:
+            await self._do(operations.restore(self, saved_token, options))
+        else:
+            await self._do(operations.login(self, with_waiting_agent(options), open_url))
+        return self
+
+    async def begin(
+        self, *, redirect_uri: str | None = None, app_data: Any = None, **arguments: Unpack[LoginArguments]
+    ) -> AsyncAuthorizationRequest:
+        """See `Session.begin`."""
+        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data)
+        begun = await self._do(operations.begin(self, options))
+        return AsyncAuthorizationRequest(self, begun)  # type: ignore[arg-type]
+
+    async def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
+        """See `Session.complete`."""
+        return await self._do(operations.complete(self._house, callback, binding, self))
+
+    async def cancel(self) -> bool:
+        """See `Session.cancel`."""
+        return await self._do(operations.cancel(self))
+
+    def _cancel_beside(self) -> Coroutine[Any, Any, bool]:
+        return self._do(operations.cancel(self, beside_only=True))
+
+    async def step_up(
+        self,
+        *,
+        open_url: OpenURL | None = None,
+        complete_page: str | None = None,
+        **arguments: Unpack[LoginArguments],
+    ) -> AsyncSession:
+        """See `Session.step_up`."""
+        if not self.live:
+            raise operations.sign_in_required(self)
+        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
+        await self._do(operations.login(self, options, open_url))
+        return self
+
+    async def token(
+        self, min_ttl: float = 0.0, resource: str | None = None, scope: Sequence[str] | None = None
+    ) -> Token:
+        """See `Session.token`. A valid token is returned without waiting for anything."""
+        fresh = self._fresh
+        if (
+            fresh is not None
+            and not min_ttl
+            and resource is None
+            and scope is None
+            and self._time() < fresh[1]
+            and self._monotonic() < fresh[2]
+        ):
+            return fresh[0]
+        refuse_resource(resource, scope)
+        return await self._do(operations.token(self, min_ttl))
+
+    async def refresh(self) -> AuthEvent | None:
+        """See `Session.refresh`."""
+        return await self._do(operations.refresh(self))
+
+    async def renew_if_current(self, access_token: str) -> Token:
+        """See `Session.renew_if_current`."""
+        return await self._do(operations.renew_after(self, access_token))
+
+    @property
+    def auth(self) -> SessionAuth:
+        """`await client.get(url, auth=session.auth)`."""
+        return session_auth(self)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins that `auth` sends the token to."""
+        return frozenset(origin_of(origin) for origin in self._provider.api_origins)
+
+    async def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> AsyncSession:
+        """See `Session.restore`."""
+        options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
+        await self._do(operations.restore(self, saved, options))
+        return self
+
+    def dump(self) -> str:
+        """See `Session.dump`."""
+        return operations.seal(self)
+
+    def dump_plaintext(self) -> str:
+        """See `Session.dump_plaintext`."""
+        return operations.dump(self).token.to_json()
+
+    async def logout(
+        self, *, revoke: bool = True, end_session: bool = True, post_logout_redirect_uri: str | None = None
+    ) -> LogoutResult:
+        """See `Session.logout`."""
+        return await self._do(
+            operations.sign_out(
+                self, revoke=revoke, end_session=end_session, post_logout_redirect_uri=post_logout_redirect_uri
+            )
+        )
+
+    async def forget(self) -> AuthEvent:
+        """See `Session.forget`."""
+        return await self._do(operations.forget(self))
+
+    async def move(self, *, owner: str) -> AsyncSession:
+        """See `Session.move`."""
+        await self._do(operations.move(self, owner))
+        return self
+
+
+# ── what both faces share ────────────────────────────────────────────────────────────────────────────
+
+_AS_PARAMETERS = ("login_hint", "domain_hint", "ui_locales")
+
+
+def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
+    """The options of a login from its named arguments. Raises `ConfigurationError` for one that cannot be."""
+    given = dict(arguments)
+    unknown = given.keys() - LoginArguments.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected argument: {', '.join(sorted(unknown))}")
+    for name in ("scope", "acr_values"):
+        if isinstance(given.get(name), str):
+            raise ConfigurationError(
+                f"{name} must be a list of strings, not one string.", hint=f"Write {name}=[{given[name]!r}]."
+            )
+    timeout = arguments.get("timeout", 600.0)
+    if not 0 < timeout <= 86_400:
+        raise ConfigurationError("timeout must lie between 0 and 86,400 seconds.", hint="Leave it at 600.")
+    params = {str(name): str(value) for name, value in arguments.get("params", {}).items()}
+    params.update({name: str(given[name]) for name in _AS_PARAMETERS if given.get(name) is not None})
+    return LoginOptions(
+        scope=tuple(arguments.get("scope") or ()),
+        fetch_user=arguments.get("fetch_user", True),
+        fetch_groups=arguments.get("fetch_groups", False),
+        timeout=float(timeout),
+        agent=arguments.get("agent"),
+        prompt=arguments.get("prompt"),
+        max_age=arguments.get("max_age"),
+        acr_values=tuple(arguments.get("acr_values") or ()),
+        params=params,
+        **more,
+    )
+
+
+def with_waiting_agent(options: LoginOptions) -> LoginOptions:
+    """`login()` waits for the redirect itself; without another agent by loopback."""
+    from msgspec.structs import replace
+
+    if options.agent is None:
+        return replace(options, agent=Loopback())
+    if not options.agent.waits:
+        raise InvalidCall(
+            f"{type(options.agent).__name__} brings no redirect to login().",
+            hint="Use begin(agent=…), open request.url, and complete(url) when the redirect arrives.",
+        )
+    return options
+
+
+def session_auth(session: Session | AsyncSession) -> SessionAuth:
+    """One auth object per session."""
+    if session._auth is None:
+        from .auth import SessionAuth
+
+        session._auth = SessionAuth(session)
+    return session._auth
+
+
+def refuse_resource(resource: str | None, scope: Sequence[str] | None) -> None:
+    """Tokens for other resources (RFC 8707) are not there yet; the call says so rather than lie."""
+    if resource is not None or scope is not None:
+        raise NotSupported(
+            "token(resource=…, scope=…) is not available in this version.",
+            hint="Ask for the scope at sign-in: login(scope=[…]).",
+        )
