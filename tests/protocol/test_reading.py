@@ -1,0 +1,59 @@
+"""What every answer goes through: depth, dotted paths, challenges, and nothing of ours in an error."""
+
+import httpx
+import pytest
+
+from authflow.errors import OAuthError, Phase, ResponseInvalid
+from authflow.protocol.reading import dig, is_number, read_object, too_deep, without_secrets
+
+from .issuer import answer, openid
+
+
+def test_a_path_leads_through_objects_and_lists():
+    data = {"data": {"id": 7, "names": [{"text": "Ada"}]}, "https://slack.com/user_id": "U1", "a.b": 1}
+    assert dig(data, "data.id") == 7
+    assert dig(data, "data.names.0.text") == "Ada"
+    assert dig(data, "https://slack.com/user_id") == "U1"
+    assert dig(data, "a.b") == 1
+    for path in ("data.names.1.text", "data.id.x", "nothing", "data.names.-1", "", ".", "data.names.²"):
+        assert dig(data, path) is None
+
+
+def test_true_is_no_number():
+    assert [is_number(value) for value in (1, 1.5, True, "1", None, float("nan"), float("inf"))] == [
+        True, True, False, False, False, False, False,
+    ]  # fmt: skip
+
+
+def test_depth_is_counted_without_recursion():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    assert too_deep(value)
+    assert not too_deep({"a": [{"b": 1}]})
+    while value:
+        value = value[0]
+
+
+def test_the_bearer_challenge_of_a_401_is_the_error():
+    with pytest.raises(OAuthError) as caught:
+        read_object(
+            openid(), answer(b"", 401, www_authenticate='Bearer realm="x", error="invalid_token", error_description="old"'),
+            "userinfo response", phase=Phase.VALIDATE,
+        )  # fmt: skip
+    assert (caught.value.error, caught.value.error_description) == ("invalid_token", "old")
+
+
+def test_an_empty_204_is_no_object():
+    with pytest.raises(ResponseInvalid):
+        read_object(openid(), answer(b"", 204), "document", phase=Phase.PREPARE)
+
+
+def test_a_bearer_token_that_is_repeated_is_taken_out():
+    request = httpx.Request("GET", "https://id.example/me?key=very-secret-key", headers={"authorization": "Bearer hush-hush-1"})
+    response = httpx.Response(400, request=request)
+    assert without_secrets("hush-hush-1 and very-secret-key failed", response) == "… and … failed"
+
+
+def test_a_response_without_its_request_is_read_all_the_same():
+    assert without_secrets("said", httpx.Response(400)) == "said"
