@@ -54,7 +54,34 @@ _HOME = {
     "Session": "session",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [
+    "CHART",
+    "AsyncSession",
+    "AsyncSessionManager",
+    "AuthEvent",
+    "AuthflowError",
+    "AuthorizationRequest",
+    "Clock",
+    "Completion",
+    "ErrorInfo",
+    "Group",
+    "Key",
+    "LoginCancelled",
+    "LoginDenied",
+    "LoginFailed",
+    "LoginTimedOut",
+    "LogoutResult",
+    "Origin",
+    "Session",
+    "SessionManager",
+    "State",
+    "SystemClock",
+    "Token",
+    "Trigger",
+    "User",
+    "__version__",
+    "generate_key",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -428,7 +428,7 @@ def explain(record: SessionRecord, label: str, now: float) -> str:
     if record.reason:
         parts.append(f"reason: {record.reason}")
     if record.error is not None:
-        parts.append(f"last error: {record.error}")
+        parts.append(f"last error: {str(record.error).rstrip('.')}")
         if record.retry_at is not None and record.state in LIVE:
             parts.append(f"next try in {_span(record.retry_at - now)}")
     if record.state not in LIVE and record.state not in PENDING:

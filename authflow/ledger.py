@@ -126,12 +126,17 @@ class Ledger:
                 hint="Too many writers share one session; give each its own account or owner.",
             )
 
-    def fence(self, trigger: Trigger, facts: Facts) -> AuthEvent:
-        """A logout: it holds in memory before anything is written. `persist()` writes the tombstone."""
+    def fence(self, trigger: Trigger, facts: Facts) -> SessionRecord:
+        """A logout: it holds in memory before anything is written. `persist()` writes the tombstone.
+
+        Gives the record that it ended. Raises `InvalidTransition` when there was nothing to end.
+        """
         with self._turn:
-            planned = engine.step(self.key, self.record, trigger, facts, attempt=self.label)
+            ended = self.record
+            planned = engine.step(self.key, ended, trigger, facts, attempt=self.label)
             self.unsaved = StoreError("The tombstone was not written yet.")
-            return self._take_step(planned)
+            self._take_step(planned)
+            return ended
 
     def persist(self) -> bool:
         """Writes a record that holds in memory only; True when the store has it. Raises nothing."""

@@ -14,7 +14,7 @@ import httpx
 from msgspec.structs import replace
 
 from .. import flows
-from ..chart import LIVE, PENDING, Trigger
+from ..chart import PENDING, Trigger
 from ..core import SESSION, SessionCore
 from ..drive import Call, Do, Op, Tell
 from ..engine import Facts
@@ -23,6 +23,7 @@ from ..errors import (
     DeadlineExceeded,
     ErrorInfo,
     InvalidCall,
+    InvalidTransition,
     Sent,
 )
 from ..events import AuthEvent
@@ -45,13 +46,13 @@ def sign_out(
     house, ledger = s._house, s._run.ledger
     yield Do(ledger.load, house.store.blocking)
     cancelled = yield from cancel(s, reason="logout")
-    record = ledger.record
-    if record.state not in LIVE or record.token is None:
+    try:
+        ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
+    except InvalidTransition:
         return LogoutResult(signed_out=False, cancelled_login=cancelled)
-    ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
     yield Tell(s._outbox)
     persisted = yield Do(ledger.persist, house.store.blocking)
-    held = (record.token, *ledger.orphans)
+    held = [token for token in (ended.token, *ledger.orphans) if token is not None]
     ledger.orphans.clear()
 
     revoked: dict[str, bool] = {}
@@ -68,7 +69,7 @@ def sign_out(
     if end_session:
         url = s.provider.build_end_session_url(
             metadata,
-            id_token_hint=record.token.id_token,
+            id_token_hint=None if ended.token is None else ended.token.id_token,
             post_logout_redirect_uri=post_logout_redirect_uri or s.provider.post_logout_redirect_uri,
             state=secrets.token_urlsafe(16),
         )
