@@ -25,6 +25,43 @@ from authflow.protocol.userinfo import read_userinfo_response
 from authflow.providers import OAuth2
 from authflow.records import Profile, Token
 
+WECHAT = {
+    "scopes": ["snsapi_login"],
+    "user_endpoint": "https://api.weixin.qq.com/sns/userinfo",
+    "user_id_fn": lambda profile: profile.get("unionid") or profile["openid"],
+    "scope_separator": ",",
+    "client_id_param": "appid",
+    "client_secret_param": "secret",
+    "token_method": "GET",
+    "authorization_fragment": "wechat_redirect",
+    "error_fields": ("errcode", "errmsg"),
+    "error_codes": {
+        "40029": "invalid_grant",  # the code
+        "40163": "invalid_grant",  # the code, used before
+        "40030": "invalid_grant",  # the refresh token
+        "42002": "invalid_grant",  # the refresh token, expired
+        "40013": "invalid_client",  # the appid
+        "40125": "invalid_client",  # the secret
+    },
+    "name_path": "nickname",
+    "picture_path": "headimgurl",
+    "refresh_scope": False,
+    "api_origins": ["https://api.weixin.qq.com"],
+}
+
+TIKTOK = {
+    "scopes": ["user.info.basic"],
+    "user_endpoint": "https://open.tiktokapis.com/v2/user/info/",
+    "userinfo_params": {"fields": "open_id,union_id,avatar_url,display_name"},
+    "revocation_endpoint": "https://open.tiktokapis.com/v2/oauth/revoke/",
+    "scope_separator": ",",
+    "client_id_param": "client_key",
+    "id_path": "data.user.open_id",
+    "name_path": "data.user.display_name",
+    "picture_path": "data.user.avatar_url",
+    "api_origins": ["https://open.tiktokapis.com"],
+}
+
 
 class WeChat(OAuth2):
     """Sign in with WeChat's QR code. The user's id is the `unionid` where there is one, else the `openid`."""
@@ -35,31 +72,7 @@ class WeChat(OAuth2):
             secret,
             "https://open.weixin.qq.com/connect/qrconnect",
             "https://api.weixin.qq.com/sns/oauth2/access_token",
-            scopes=["snsapi_login"],
-            user_endpoint="https://api.weixin.qq.com/sns/userinfo",
-            user_id_fn=lambda profile: profile.get("unionid") or profile["openid"],
-            **{
-                "scope_separator": ",",
-                "client_id_param": "appid",
-                "client_secret_param": "secret",
-                "client_auth": "client_secret_post",
-                "token_method": "GET",
-                "error_fields": ("errcode", "errmsg"),
-                "error_codes": {
-                    "40029": "invalid_grant",  # the code
-                    "40163": "invalid_grant",  # the code, used before
-                    "40030": "invalid_grant",  # the refresh token
-                    "42002": "invalid_grant",  # the refresh token, expired
-                    "40013": "invalid_client",  # the appid
-                    "40125": "invalid_client",  # the secret
-                },
-                "authorization_fragment": "wechat_redirect",
-                "name_path": "nickname",
-                "picture_path": "headimgurl",
-                "refresh_scope": False,
-                "rotation": "none",
-                **settings,
-            },
+            **{**WECHAT, **settings},
         )
 
     def amend_token_request(self, request: httpx.Request) -> httpx.Request:
@@ -88,20 +101,7 @@ class TikTok(OAuth2):
             client_secret,
             "https://www.tiktok.com/v2/auth/authorize/",
             "https://open.tiktokapis.com/v2/oauth/token/",
-            scopes=["user.info.basic"],
-            user_endpoint="https://open.tiktokapis.com/v2/user/info/",
-            **{
-                "scope_separator": ",",
-                "client_id_param": "client_key",
-                "client_auth": "client_secret_post",
-                "userinfo_params": {"fields": "open_id,union_id,avatar_url,display_name"},
-                "revocation_endpoint": "https://open.tiktokapis.com/v2/oauth/revoke/",
-                "id_path": "data.user.open_id",
-                "name_path": "data.user.display_name",
-                "picture_path": "data.user.avatar_url",
-                "api_origins": ["https://open.tiktokapis.com"],
-                **settings,
-            },
+            **{**TIKTOK, **settings},
         )
 
 

@@ -188,8 +188,8 @@ class Provider:
     def configure(self, settings: Mapping[str, object], **preset: object) -> None:
         """For the `__init__` of a preset: the preset's values, and over them what the application set.
 
-        Parameters of a request are joined, everything else is replaced. Raises `ConfigurationError` for a
-        setting that does not exist, naming the nearest one.
+        Scopes that are always asked for and parameters of a request are joined, everything else is replaced.
+        Raises `ConfigurationError` for a setting that does not exist, naming the nearest one.
         """
         chosen = dict(settings)
         if "redirect_url" in chosen:
@@ -211,6 +211,8 @@ class Provider:
         for name in _JOINED:
             if isinstance(chosen.get(name), Mapping) and isinstance(preset.get(name), Mapping):
                 chosen[name] = {**preset[name], **chosen[name]}  # type: ignore[dict-item]
+        if isinstance(chosen.get("scopes"), (list, tuple)):
+            chosen["scopes"] = (*preset.get("scopes", ()), *chosen["scopes"])  # type: ignore[misc]
         values: dict[str, Any] = {**preset, **chosen}
         Provider.__init__(self, **values)
 
@@ -273,6 +275,10 @@ class Provider:
 
     def amend_token_request(self, request: httpx.Request) -> httpx.Request:
         """Last word on a token request (exchange and refresh)."""
+        if self.refuses_code_verifier:
+            from .calls import without_parameter
+
+            return without_parameter(request, "code_verifier")
         return request
 
     def read_token_response(self, response: httpx.Response) -> TokenResponse:
@@ -426,6 +432,11 @@ def check_settings(provider: Provider) -> None:
         raise ConfigurationError(f"{who}: HS algorithms need the client_secret as their key.")
     if provider.client_auth in ("client_secret_basic", "client_secret_post") and not provider.client_secret:
         raise ConfigurationError(f"{who}: {provider.client_auth} needs a client_secret.")
+    if provider.refuses_code_verifier and not provider.client_secret:
+        raise ConfigurationError(
+            f"{who}: without a client_secret, only the code_verifier protects the code.",
+            hint="Leave refuses_code_verifier out.",
+        )
     fixed = _PER_ATTEMPT & (set(provider.authorization_params) | set(provider.token_params))
     if fixed:
         raise ConfigurationError(

@@ -82,14 +82,15 @@ def next_page(response: httpx.Response, first: str) -> str | None:
     return link
 
 
-def without_form_field(request: httpx.Request, name: str) -> httpx.Request:
-    """The same form request without one field."""
+def without_parameter(request: httpx.Request, name: str) -> httpx.Request:
+    """The same request without one parameter, be it in the query or in the form."""
     form = parse_qsl(request.content.decode(), keep_blank_values=True)
     headers = {key: value for key, value in request.headers.items() if key not in ("content-length", "host")}
+    url = request.url.copy_remove_param(name) if name in request.url.params else request.url
     return httpx.Request(
         request.method,
-        request.url,
-        content=urlencode([(key, value) for key, value in form if key != name]),
+        url,
+        content=urlencode([(key, value) for key, value in form if key != name]) or None,
         headers=headers,
         extensions=request.extensions,
     )

@@ -13,10 +13,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-import httpx
-
 from .base import Provider, Settings
-from .calls import without_form_field
 
 _NATIVE = "https://www.linkedin.com/oauth/native-pkce/authorization"
 
@@ -56,7 +53,3 @@ class LinkedIn(Provider):
             refuses_code_verifier=not native,
             api_origins=("https://api.linkedin.com",),
         )
-
-    def amend_token_request(self, request: httpx.Request) -> httpx.Request:
-        """Takes the `code_verifier` out where the token endpoint refuses it."""
-        return without_form_field(request, "code_verifier") if self.refuses_code_verifier else request
