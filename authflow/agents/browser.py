@@ -52,7 +52,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     @property
     def loopback_reachable(self) -> bool:
         """Whether the human's browser and this program share one loopback interface, by all that is known."""
-        return not (self.ssh or self.container)
+        return self.display or not (self.ssh or self.container)
 
     @property
     def reason(self) -> str:
@@ -161,6 +161,7 @@ def open_browser(
     *,
     env: Mapping[str, str] | None = None,
     platform: str = sys.platform,
+    here: Surroundings | None = None,
     launch: Callable[[Sequence[str]], bool] | None = None,
 ) -> None:
     """Opens the URL in the system browser; back within a few seconds, whatever the browser does.
@@ -169,7 +170,7 @@ def open_browser(
     """
     check_url(url)
     env = os.environ if env is None else env
-    here = surroundings(env, platform=platform)
+    here = here or surroundings(env, platform=platform)
     if platform == "win32":
         _start_file(url)
         return
