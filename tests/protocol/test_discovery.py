@@ -62,7 +62,9 @@ def test_two_documents_are_asked_for(issuer, urls):
     assert {limits_of(request).seconds for request in requests} == {4.0}
 
 
-@pytest.mark.parametrize("issuer", ["http://id.example", "https://id.example?a=b", "https://u@id.example", "id.example", ""])
+@pytest.mark.parametrize(
+    "issuer", ["http://id.example", "https://id.example?a=b", "https://u@id.example", "id.example", ""]
+)
 def test_an_issuer_that_is_no_clean_url_is_not_asked(issuer):
     with pytest.raises(InsecureURL):
         build_discovery_requests(issuer)

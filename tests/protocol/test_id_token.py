@@ -44,7 +44,14 @@ def test_a_good_token_of_every_algorithm_is_accepted(key, alg):
 
 def test_unknown_header_members_and_keys_in_the_header_are_not_looked_at():
     own = RSAKey.generate_key(2048).as_dict(private=False)
-    header = {"jwk": own, "jku": "https://evil.example/jwks", "x5u": "ftp://x", "x5c": ["A" * 4000], "acr": "x", "typ": "JWT"}
+    header = {
+        "jwk": own,
+        "jku": "https://evil.example/jwks",
+        "x5u": "ftp://x",
+        "x5c": ["A" * 4000],
+        "acr": "x",
+        "typ": "JWT",
+    }
     assert verify(sign(claims(), **header)) == claims()
 
 
@@ -169,7 +176,9 @@ def test_password_based_encryption_is_never_computed():
 # ── signature and keys ──
 
 
-@pytest.mark.parametrize("signature", ["AAAA", SIGNATURE[:-4], SIGNATURE[::-1].strip("-_") or "AAAA", "A" * len(SIGNATURE)])
+@pytest.mark.parametrize(
+    "signature", ["AAAA", SIGNATURE[:-4], SIGNATURE[::-1].strip("-_") or "AAAA", "A" * len(SIGNATURE)]
+)
 def test_a_wrong_signature_is_refused(signature):
     signature = signature[: len(signature) // 4 * 4]
     assert refused(f"{HEADER}.{PAYLOAD}.{signature}") == "signature"
@@ -185,7 +194,9 @@ def test_a_key_of_the_same_name_and_another_value_is_refused():
     assert refused(sign(claims(), twin)) == "signature"
 
 
-@pytest.mark.parametrize("signature", [bytes(64), b"\x00" * 32 + b"\x01" * 32, b"0D\x02 " + bytes(66), bytes(63), bytes(96)])
+@pytest.mark.parametrize(
+    "signature", [bytes(64), b"\x00" * 32 + b"\x01" * 32, b"0D\x02 " + bytes(66), bytes(63), bytes(96)]
+)
 def test_ecdsa_of_zeroes_in_der_or_of_a_wrong_length_is_refused(signature):
     assert refused(forge({"alg": "ES256", "kid": "ec-1"}, claims(), signature), keys=public(ec())) == "signature"
 
@@ -212,7 +223,20 @@ def test_without_a_kid_each_fitting_key_is_tried():
 # ── iss, sub, aud, azp ──
 
 
-@pytest.mark.parametrize("iss", [ISSUER + "/", ISSUER.upper(), "http://id.example", "id.example", ISSUER + ".evil.example", "", None, 7, [ISSUER]])
+@pytest.mark.parametrize(
+    "iss",
+    [
+        ISSUER + "/",
+        ISSUER.upper(),
+        "http://id.example",
+        "id.example",
+        ISSUER + ".evil.example",
+        "",
+        None,
+        7,
+        [ISSUER],
+    ],
+)
 def test_another_issuer_is_refused(iss):
     assert refused(sign(claims(iss=iss))) == "iss"
 
@@ -241,7 +265,8 @@ def test_an_issuer_of_many_tenants_is_filled_from_the_tokens_own_claims():
 @pytest.mark.parametrize(
     "said",
     [{"iss": "https://login.example/t-1/v2.0", "tid": "t-2"}, {"iss": "https://login.example/t-1/v2.0"},
-     {"iss": "https://login.example/{tenantid}/v2.0", "tid": "{tenantid}"}, {"iss": "https://login.example/a/b/v2.0", "tid": "a/b"},
+     {"iss": "https://login.example/{tenantid}/v2.0", "tid": "{tenantid}"},
+     {"iss": "https://login.example/a/b/v2.0", "tid": "a/b"},
      {"iss": "https://login.example//v2.0", "tid": ""}, {"iss": "https://login.example/7/v2.0", "tid": 7},
      {"iss": "https://login.example/common/v2.0", "tid": "t-1"}],
 )  # fmt: skip
@@ -259,7 +284,10 @@ def test_a_token_that_does_not_say_who_is_refused(sub):
     assert refused(sign(claims(sub=sub))) == "sub"
 
 
-@pytest.mark.parametrize("aud", [None, "", "client-2", "client-11", [], ["client-2"], 7, {"client-1": 1}, [["client-1"]], ["client-1", 7]])
+@pytest.mark.parametrize(
+    "aud",
+    [None, "", "client-2", "client-11", [], ["client-2"], 7, {"client-1": 1}, [["client-1"]], ["client-1", 7]],
+)
 def test_a_token_for_somebody_else_is_refused(aud):
     assert refused(sign(claims(aud=aud))) == "aud"
 
@@ -318,7 +346,10 @@ def test_a_provider_that_omits_the_nonce_may_omit_it_but_not_change_it():
     assert refused(sign(claims(nonce="other")), provider) == "nonce"
 
 
-@pytest.mark.parametrize(("alg", "key", "algorithm"), [("RS256", rsa(), "sha256"), ("ES384", ec("p384", "P-384"), "sha384"), ("EdDSA", okp(), "sha512")])
+@pytest.mark.parametrize(
+    ("alg", "key", "algorithm"),
+    [("RS256", rsa(), "sha256"), ("ES384", ec("p384", "P-384"), "sha384"), ("EdDSA", okp(), "sha512")],
+)
 def test_the_access_token_must_be_the_one_it_came_with(alg, key, algorithm):
     token = sign(claims(at_hash=half_hash("at", algorithm)), key, alg)
     assert verify(token, keys=public(key), access_token="at")
@@ -408,14 +439,21 @@ def test_no_text_breaks_the_verifier(text):
         verify(text)
 
 
-@given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), JSON), st.binary(min_size=1, max_size=300))
+@given(
+    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), JSON),
+    st.binary(min_size=1, max_size=300),
+)
 def test_no_header_and_no_signature_pass_for_one(header, signature):
     with pytest.raises(ValidationFailed):
         verify(forge({"alg": "RS256", **header}, claims(), signature))
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([*claims(), "nbf", "azp", "at_hash", "c_hash", "auth_time", "acr"]), JSON, min_size=1))
+@given(
+    st.dictionaries(
+        st.sampled_from([*claims(), "nbf", "azp", "at_hash", "c_hash", "auth_time", "acr"]), JSON, min_size=1
+    )
+)
 def test_claims_of_any_shape_are_accepted_whole_or_refused_with_a_name(changes):
     said = {**claims(), **changes}
     try:

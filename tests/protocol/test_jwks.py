@@ -6,6 +6,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from authflow.errors import AuthflowError, MissingEndpoint, ResponseInvalid
@@ -48,7 +49,7 @@ def test_private_members_are_dropped():
 
 
 def weak_rsa():
-    with pytest.warns(UserWarning):
+    with pytest.warns(SecurityWarning, match="2048"):
         return RSAKey.generate_key(1024, {"kid": "weak"}).as_dict(private=False)
 
 
@@ -86,7 +87,10 @@ def test_of_a_hundred_thousand_keys_a_hundred_are_read():
     assert len(read({"keys": [key] * 2_000})) == MOST_KEYS
 
 
-@pytest.mark.parametrize("document", [{}, {"keys": None}, {"keys": {}}, {"keys": "x"}, [], b"", b"<html>", b'{"keys":' + b"[" * 99_999])
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"keys": None}, {"keys": {}}, {"keys": "x"}, [], b"", b"<html>", b'{"keys":' + b"[" * 99_999],
+)
 def test_what_is_no_key_set_is_refused(document):
     with pytest.raises(ResponseInvalid):
         read(document)

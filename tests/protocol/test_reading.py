@@ -36,11 +36,11 @@ def test_depth_is_counted_without_recursion():
 
 
 def test_the_bearer_challenge_of_a_401_is_the_error():
+    challenge = 'Bearer realm="x", error="invalid_token", error_description="old"'
     with pytest.raises(OAuthError) as caught:
         read_object(
-            openid(), answer(b"", 401, www_authenticate='Bearer realm="x", error="invalid_token", error_description="old"'),
-            "userinfo response", phase=Phase.VALIDATE,
-        )  # fmt: skip
+            openid(), answer(b"", 401, www_authenticate=challenge), "userinfo response", phase=Phase.VALIDATE
+        )
     assert (caught.value.error, caught.value.error_description) == ("invalid_token", "old")
 
 
@@ -50,7 +50,9 @@ def test_an_empty_204_is_no_object():
 
 
 def test_a_bearer_token_that_is_repeated_is_taken_out():
-    request = httpx.Request("GET", "https://id.example/me?key=very-secret-key", headers={"authorization": "Bearer hush-hush-1"})
+    request = httpx.Request(
+        "GET", "https://id.example/me?key=very-secret-key", headers={"authorization": "Bearer hush-hush-1"}
+    )
     response = httpx.Response(400, request=request)
     assert without_secrets("hush-hush-1 and very-secret-key failed", response) == "… and … failed"
 

@@ -258,7 +258,9 @@ def test_an_error_that_is_an_object_is_read_too():
 
 def test_an_error_description_that_repeats_our_secrets_is_cleaned():
     request = exchange_request(openid(client_secret="s3cret:of+client"))
-    response = answer({"error": "invalid_grant", "error_description": f"code-1 {VERIFIER} s3cret:of+client x\x1b[31m"}, 400)
+    response = answer(
+        {"error": "invalid_grant", "error_description": f"code-1 {VERIFIER} s3cret:of+client x\x1b[31m"}, 400
+    )
     response.request = request
     with pytest.raises(InvalidGrant) as caught:
         read_token_response(openid(), response)
@@ -284,7 +286,8 @@ def test_a_busy_provider_says_when_to_come_back(status):
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("0", 0.0), ("1000000000", 86_400.0), ("9" * 400, 86_400.0), ("-5", None), ("soon", None), ("", None), ("1e9", None),
+    [("0", 0.0), ("1000000000", 86_400.0), ("9" * 400, 86_400.0), ("-5", None), ("soon", None), ("", None),
+     ("1e9", None),
      ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0), ("Wed, 21 Oct 2026 07:20:00 GMT", 0.0), ("Wed, 99 Foo", None)],
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date_and_a_day_at_most(header, seconds):
