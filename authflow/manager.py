@@ -584,7 +584,7 @@ def snapshot_of(session: SessionCore) -> dict[str, Any]:
         "failures": record.failures,
         "refreshed_here": None if record.refresher is None else record.refresher == session._house.process,
         "scopes": list(granted),
-        "scopes_missing": [scope for scope in record.scope if scope not in granted] if token is not None else [],
+        "scopes_missing": [] if token is None else list(session.provider.missing_scopes(record.scope, granted)),
         "epoch": record.epoch,
         "generation": record.generation,
         "revision": session._run.ledger.version,

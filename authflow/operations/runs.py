@@ -15,8 +15,8 @@ def run_for(s: SessionCore, options: LoginOptions) -> Run:
     """The session's own walk, or, when it is live and there is a reason, one beside it."""
     if s._run.record.state not in LIVE:
         return s._run
-    held = set(s._run.record.token.scope if s._run.record.token is not None else ())
-    wider = bool(set(options.scope) - held)
+    held = s._run.record.token.scope if s._run.record.token is not None else ()
+    wider = bool(s.provider.missing_scopes(options.scope, held))
     if not (options.prompt or options.step_up or wider):
         raise already(s)
     return s._beside or open_beside(s)

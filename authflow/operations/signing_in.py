@@ -209,13 +209,10 @@ def _web_redirect(s: SessionCore, options: LoginOptions) -> str:
 
 
 def requested_scope(s: SessionCore, options: LoginOptions) -> tuple[str, ...]:
-    """The provider's scopes, the user's and groups' when they are fetched, and the caller's; each once."""
-    provider = s.provider
-    asked: list[str] = list(provider.scopes)
-    asked += provider.user_scopes if options.fetch_user else ()
-    asked += provider.group_scopes if options.fetch_groups else ()
-    asked += options.scope
-    return tuple(dict.fromkeys(asked))
+    """What this login asks for: the provider's own scopes and the caller's, each once."""
+    return s.provider.requested_scopes(
+        options.scope, fetch_user=options.fetch_user, fetch_groups=options.fetch_groups
+    )
 
 
 def _authorization_params(options: LoginOptions) -> dict[str, str]:
