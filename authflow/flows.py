@@ -23,6 +23,7 @@ from .errors import (
     InvalidCall,
     Phase,
     ProviderError,
+    RedirectRefused,
     ResponseInvalid,
     ServerError,
     ServiceUnavailable,
@@ -40,7 +41,7 @@ from .protocol.discovery import (
 )
 from .protocol.id_token import UnknownKey, verify_id_token
 from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
-from .protocol.messages import Granted, ServerMetadata
+from .protocol.messages import Granted, ServerMetadata, TokenResponse
 from .protocol.revocation import read_revocation_response
 from .protocol.step import Flow, T
 from .protocol.token import build_refresh_request, build_token_request, to_token, with_id_token
@@ -141,14 +142,14 @@ def fetch_metadata(provider: Provider, issuer: str) -> Flow[ServerMetadata]:
     requests = build_discovery_requests(
         issuer, allow_insecure_loopback=provider.allow_insecure_loopback, seconds=provider.timeout
     )
-    missing: ProviderError | None = None
+    missing: AuthflowError | None = None
     for request in requests:
-        response = yield from ask(request)
         try:
+            response = yield from ask(request)
             return read_metadata(response, issuer, provider)
-        except UNAVAILABLE:
-            raise
-        except ValidationFailed:
+        except RedirectRefused as error:
+            missing = missing or error
+        except (*UNAVAILABLE, ValidationFailed):
             raise
         except ProviderError as error:
             missing = missing or error
@@ -180,8 +181,7 @@ def exchange(
     request = build_token_request(
         provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
     )
-    response = yield from _ask_for_tokens(provider, request, Phase.EXCHANGE)
-    answer = provider.read_token_response(response)
+    answer = yield from _ask_for_tokens(provider, request, Phase.EXCHANGE)
     token = to_token(answer, now=now, requested_scope=scope)
 
     with_tokens = _identify(
@@ -220,12 +220,7 @@ def refresh(
     if not token.refresh_token:
         raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)
     request = build_refresh_request(provider, metadata, refresh_token=token.refresh_token, scope=scope)
-    response = yield from _ask_for_tokens(provider, request, Phase.REFRESH)
-    try:
-        answer = provider.read_token_response(response)
-    except AuthflowError as error:
-        error.add_facts(phase=Phase.REFRESH)
-        raise
+    answer = yield from _ask_for_tokens(provider, request, Phase.REFRESH)
     renewed = to_token(answer, now=now, requested_scope=scope or (), previous=token)
     issuer, subject = (str((claims or {}).get(name) or "") for name in ("iss", "sub"))
     granted = Granted(
@@ -348,12 +343,16 @@ def ask(request: httpx.Request) -> Flow[httpx.Response]:
     return response
 
 
-def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) -> Flow[httpx.Response]:
+def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) -> Flow[TokenResponse]:
+    """Sends a token request, once, and reads the answer the provider's way."""
     try:
-        return (yield from ask(request))
-    except WireError as error:
+        response = yield from ask(request)
+        return provider.read_token_response(response)
+    except AuthflowError as error:
         error.add_facts(phase=phase)
         raise
+    except Exception as bug:
+        raise _unreadable(bug, phase) from bug
 
 
 def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
@@ -363,11 +362,17 @@ def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
     except AuthflowError as error:
         raise TokensRefused(error, token) from error
     except Exception as bug:
-        # A provider's hook broke on the provider's answer. Its text may quote that answer.
-        cause = ResponseInvalid(
-            f"The provider's answer could not be read ({type(bug).__name__}).", phase=Phase.VALIDATE
-        )
-        raise TokensRefused(cause, token) from bug
+        raise TokensRefused(_unreadable(bug, Phase.VALIDATE), token) from bug
+
+
+def _unreadable(bug: Exception, phase: Phase) -> ResponseInvalid:
+    """A provider's hook broke on the provider's answer. Only the kind of its error is told: the text may quote
+    that answer."""
+    return ResponseInvalid(
+        f"The provider's answer could not be read ({type(bug).__name__}).",
+        hint="See the cause; a hook of the provider raised it.",
+        phase=phase,
+    )
 
 
 def _identify(

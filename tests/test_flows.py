@@ -16,6 +16,7 @@ from authflow.errors import (
     InvalidGrant,
     OAuthError,
     Phase,
+    RedirectRefused,
     ResponseInvalid,
     Sent,
     ServerError,
@@ -117,6 +118,13 @@ def test_where_there_is_none_the_oauth_document_is_asked_for(first):
 def test_where_there_is_neither_the_first_error_counts():
     with pytest.raises(ResponseInvalid, match="404"):
         drive(discover(openid(), Directory(), NOW), answer(b"", 404), answer(b"<html>"))
+
+
+@pytest.mark.parametrize("first", [RedirectRefused("to a login page"), answer(b"", 302)])
+def test_a_redirect_instead_of_the_first_document_is_no_document(first):
+    assert drive(discover(openid(), Directory(), NOW), first, answer(DOCUMENT))[0] == METADATA
+    with pytest.raises(RedirectRefused):
+        drive(discover(openid(), Directory(), NOW), first, answer(b"", 404))
 
 
 def test_a_document_about_another_issuer_ends_the_search():
@@ -330,6 +338,17 @@ def test_a_hook_that_breaks_is_a_typed_error_without_the_text():
     cause = refused(Broken("client-1", token_endpoint=METADATA.token_endpoint), granted(), nonce=None)
     assert isinstance(cause, ResponseInvalid)
     assert "KeyError" in str(cause)
+
+
+@pytest.mark.parametrize("flow", [exchange, refresh])
+def test_a_hook_that_breaks_on_the_token_response_is_a_typed_error_too(flow):
+    class Broken(Provider):
+        def read_token_response(self, response):
+            return response.json()["data"]
+
+    provider = Broken("client-1", token_endpoint=METADATA.token_endpoint)
+    with pytest.raises(ResponseInvalid, match="KeyError"):
+        log_in(provider, granted()) if flow is exchange else renew(provider, granted())
 
 
 # ── groups ──

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ..errors import CallbackRejected, Phase, ValidationFailed, oauth_error, printable
-from .discovery import fits_template
+from .discovery import fits_template, has_placeholder
 from .messages import ServerMetadata
 
 if TYPE_CHECKING:
@@ -113,8 +113,14 @@ def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> 
     if not expected:
         return
 
+    # Where the issuer is a template, it is one of its tenants that answers. A tenant that names itself in its own
+    # metadata is the only one.
     template = provider.issuer_claim_template
-    if iss in (expected, provider.issuer) or (template and "{" not in iss and fits_template(template, iss)):
+    if template is not None and (has_placeholder(expected) or not provider.discovery):
+        good = not has_placeholder(iss) and fits_template(template, iss)
+    else:
+        good = iss == expected
+    if good:
         return
     raise ValidationFailed(
         "The callback comes from another issuer.",

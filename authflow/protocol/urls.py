@@ -21,7 +21,9 @@ LONGEST_URL = 8192
 # RFC 3986 §2: all characters that a URL may have. What is not here (space, controls, \ " < > ^ ` { | } and
 # all beyond ASCII) is a reason to refuse.
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+# A reverse domain name, and then a path: `app.example:8443/x` is a host and a port without their scheme.
+_PRIVATE_USE = re.compile(r"[A-Za-z][A-Za-z0-9+\-]*(\.[A-Za-z0-9+\-]+)+:/")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?)*\.?")
 _IPV4_PART = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 
@@ -49,8 +51,7 @@ def check_redirect_uri(uri: str) -> str:
 
     Raises `InsecureURL` otherwise.
     """
-    match = _SCHEME.match(uri) if isinstance(uri, str) else None
-    if match and "." in match[1]:
+    if isinstance(uri, str) and _PRIVATE_USE.match(uri):
         _clean_text(uri, "redirect URI")
         if "@" in uri.partition("?")[0]:
             raise _refused(uri, "redirect URI", "names a user", "Leave out what stands before '@'.")
@@ -141,7 +142,7 @@ def _clean(url: str, what: str) -> tuple[str, str]:
     """Scheme and host of a URL without tricks."""
     _clean_text(url, what)
     scheme, separator, rest = url.partition("://")
-    if not separator or not _SCHEME.fullmatch(scheme + ":"):
+    if not separator or not _SCHEME.fullmatch(scheme):
         raise _refused(url, what, "is no absolute URL", "Write it whole: https://host/path.")
     authority = re.split(r"[/?]", rest, maxsplit=1)[0]
     if "@" in authority:

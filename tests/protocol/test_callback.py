@@ -155,6 +155,13 @@ def test_but_not_for_more_than_one_path_segment(iss):
     assert failed(provider, metadata, {"state": "s", "code": "c", "iss": iss}) == "iss"
 
 
+def test_a_tenant_that_names_itself_in_its_metadata_is_the_only_one():
+    provider = openid(issuer="https://login.example/contoso.example/v2.0", issuer_claim_template=TEMPLATE)
+    metadata = msgspec.structs.replace(METADATA, issuer="https://login.example/t-1/v2.0")
+    check_callback(provider, metadata, read_callback("state=s&code=c&iss=https://login.example/t-1/v2.0"))
+    assert failed(provider, metadata, "state=s&code=c&iss=https://login.example/t-2/v2.0") == "iss"
+
+
 def test_an_error_is_the_error_of_its_name():
     for code, kind in (("access_denied", AccessDenied), ("login_required", LoginRequired), ("odd", OAuthError)):
         with pytest.raises(kind) as caught:

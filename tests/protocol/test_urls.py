@@ -106,9 +106,10 @@ def test_a_private_use_scheme_that_is_a_reverse_domain_is_a_redirect_uri(uri):
 
 @pytest.mark.parametrize(
     "uri",
-    ["myapp:/callback", "myapp://callback", "com.example.app:/x#y", "com.example.app://u@h/", "com.example.app:/a b"],
-)
-def test_a_private_use_scheme_that_anybody_could_register_is_not(uri):
+    ["myapp:/callback", "myapp://callback", "com.example.app:/x#y", "com.example.app://u@h/", "com.example.app:/a b",
+     "app.example.com:8443/callback", "com.:/callback", ".com:/callback", "com..app:/callback", "com.example.app:"],
+)  # fmt: skip
+def test_a_private_use_scheme_that_anybody_could_register_and_half_a_url_are_not(uri):
     with pytest.raises(InsecureURL):
         check_redirect_uri(uri)
 
