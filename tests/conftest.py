@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.browser import Chromium, RealBrowser, find_chromium
-from tests.real.form_browser import FormBrowser
 
 if TYPE_CHECKING:
+    from authflow.testing import ScriptedBrowser
     from tests.real.panva_provider import Panva
 
 REQUIRE_ALL = os.environ.get("AUTHFLOW_REQUIRE_ALL", "") not in ("", "0")
@@ -80,12 +80,14 @@ def browse(chromium: Chromium) -> Iterator[Callable[..., RealBrowser]]:
 
 
 @pytest.fixture
-def person() -> Iterator[Callable[..., FormBrowser]]:
-    """Makes a person without a screen: `person("ada", deny=False)`; give it to `open_url=`."""
-    made: list[FormBrowser] = []
+def person() -> Iterator[Callable[..., ScriptedBrowser]]:
+    """Makes a person without a screen, with the certified provider's password: `person("ada", deny=False)`."""
+    from authflow.testing import ScriptedBrowser
 
-    def make(user: str = "ada", *, deny: bool = False) -> FormBrowser:
-        made.append(FormBrowser(user, deny=deny))
+    made: list[ScriptedBrowser] = []
+
+    def make(user: str = "ada", **habits: Any) -> ScriptedBrowser:
+        made.append(ScriptedBrowser(user, password=f"pw-{user}", **habits))
         return made[-1]
 
     yield make

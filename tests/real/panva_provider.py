@@ -101,8 +101,13 @@ class Panva:
         answer = httpx.get(f"{self.issuer}/-/requests", timeout=5, trust_env=False)
         return int(answer.json().get(name, 0))
 
+    def expire(self, access_token: str) -> None:
+        """From now on the provider takes this access token no more; its grant lives on."""
+        query = {"access_token": access_token}
+        httpx.get(f"{self.issuer}/-/expire", params=query, timeout=5, trust_env=False).raise_for_status()
+
     def revoke(self, token: str, client: str = "basic") -> None:
-        """Ends a token from outside (RFC 7009 §2.1)."""
+        """Ends a token and its whole grant, from outside (RFC 7009 §2.1)."""
         httpx.post(
             f"{self.issuer}/token/revocation",
             data={"token": token},

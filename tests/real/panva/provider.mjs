@@ -114,7 +114,7 @@ provider.use(async (ctx, next) => {
 });
 
 for (const event of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
-  provider.on(event, (_ctx, error) => console.error(event, error.message, error.error_description ?? ''));
+  provider.on(event, (_ctx, error) => console.error(event, error.message, error.error_description ?? '', error.error_detail ?? ''));
 }
 
 // ── login and consent ────────────────────────────────────────────────────────────────────────────────────
@@ -179,10 +179,15 @@ const callback = provider.callback();
 const INTERACTION = /^\/interaction\/([\w-]+)(?:\/(login|allow|deny))?$/;
 
 server.on('request', async (req, res) => {
-  const { pathname } = new URL(req.url, ISSUER);
+  const { pathname, searchParams } = new URL(req.url, ISSUER);
   try {
     if (pathname === '/-/requests') {
       return res.setHeader('content-type', 'application/json').end(JSON.stringify(requests));
+    }
+    if (pathname === '/-/expire') {
+      const token = await provider.AccessToken.find(searchParams.get('access_token'));
+      await token.destroy();
+      return res.end();
     }
     const [, uid, action] = pathname.match(INTERACTION) ?? [];
     if (uid) return await interact(req, res, uid, action);
