@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import ExitStack
 from time import monotonic
@@ -301,3 +302,17 @@ def test_a_second_request_on_the_same_connection_is_not_read(listen, inbox):
     assert answer.count(b"HTTP/1.1") == 1
     inbox.get()
     assert inbox.empty
+
+
+def test_running_out_of_file_descriptors_ends_nothing(listen, inbox, monkeypatch):
+    failures = [OSError(errno.EMFILE, "too many open files")] * 3
+
+    def accept(sock: socket.socket) -> object:
+        if failures:
+            raise failures.pop()
+        return real(sock)
+
+    real = socket.socket.accept
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    assert still_works(listen(inbox), inbox)
+    assert failures == []
