@@ -347,12 +347,15 @@ def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) ->
     """Sends a token request, once, and reads the answer the provider's way."""
     try:
         response = yield from ask(request)
-        return provider.read_token_response(response)
+        try:
+            return provider.read_token_response(response)
+        except AuthflowError:
+            raise
+        except Exception as bug:
+            raise _unreadable(bug, phase) from bug
     except AuthflowError as error:
         error.add_facts(phase=phase)
         raise
-    except Exception as bug:
-        raise _unreadable(bug, phase) from bug
 
 
 def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:

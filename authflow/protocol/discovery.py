@@ -80,7 +80,7 @@ def check_metadata(metadata: ServerMetadata, issuer: str, provider: Provider) ->
     """`metadata`, if it is about `issuer` and none of its endpoints is a trap."""
     template = provider.issuer_claim_template
     fits = metadata.issuer == issuer or (template is not None and fits_template(template, metadata.issuer))
-    if not metadata.issuer or not fits:
+    if not fits:
         raise ValidationFailed(
             "The discovery document is about another issuer.",
             check="issuer",

@@ -276,11 +276,12 @@ def check_authentication(
                 "Ask with prompt='login'.",
                 recovery=Recovery.STEP_UP,
             )
-    if acr_values and claims.get("acr") not in acr_values:
+    wanted = acr_values.split() if isinstance(acr_values, str) else acr_values
+    if wanted and claims.get("acr") not in wanted:
         raise _failed(
             "acr",
             "The human did not sign in the way that was asked.",
-            f"Asked was {printable(' '.join(acr_values), 200)!r}.",
+            f"Asked was {printable(' '.join(wanted), 200)!r}.",
             recovery=Recovery.STEP_UP,
         )
 

@@ -109,6 +109,7 @@ def test_without_an_endpoint_the_claims_are_the_profile():
 def test_protocol_claims_are_no_part_of_a_profile():
     merged = merge_claims(claims(at_hash="x", azp="y", locale="fr"), {"exp": 1, "locale": "de"})
     assert merged == {"sub": "user-1", "locale": "de"}
+    assert merge_claims(claims(), {"sub": "user-2"}) == {"sub": "user-1"}
 
 
 @pytest.mark.parametrize(
