@@ -137,7 +137,8 @@ def test_every_way_to_write_a_private_address_is_seen(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["id.example", "8.8.8.8", "134744072", "0x08.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::1", "64:ff9b::808:808", "10.example",
+    ["id.example", "8.8.8.8", "134744072", "0x08.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::1",
+     "64:ff9b::808:808", "10.example",
      "1.2.3.4.5", "256.1.1.1", "1.2.3.999", "0x", "9" * 60, "localhost.example", "a", "4294967296.1"],
 )  # fmt: skip
 def test_names_and_public_addresses_are_not_private(host):
