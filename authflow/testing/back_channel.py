@@ -1,0 +1,188 @@
+"""The development provider's half of what an OpenID Connect client calls directly: metadata, keys, tokens, userinfo.
+
+Rule: every answer passes `tamper` last, so a lie is told by an otherwise honest provider.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256, sha512
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .grants import Access, Grant, Issued, Refused
+from .messages import NO_STORE, read_bearer, read_client_credentials, read_form, refusal
+
+if TYPE_CHECKING:
+    from .dev_provider import DevProvider
+
+
+class BackChannel:
+    """The endpoints of `style="oidc"`."""
+
+    def __init__(self, provider: DevProvider) -> None:
+        self._provider = provider
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/.well-known/openid-configuration", self.metadata),
+            Route("/.well-known/oauth-authorization-server", self.metadata),
+            Route("/jwks", self.jwks),
+            Route("/token", self.token, methods=["POST"]),
+            Route("/userinfo", self.userinfo, methods=["GET", "POST"]),
+            Route("/revoke", self.revoke, methods=["POST"]),
+        ]
+
+    # ── documents ────────────────────────────────────────────────────────────────────────────────────
+
+    async def metadata(self, request: Request) -> Response:
+        """OpenID Connect Discovery §3 and RFC 8414 §2, one document for both."""
+        url = self._provider.url
+        methods = ["client_secret_basic", "client_secret_post", "none"]
+        document: dict[str, Any] = {
+            "issuer": self._provider.issuer,
+            "authorization_endpoint": f"{url}/authorize",
+            "token_endpoint": f"{url}/token",
+            "userinfo_endpoint": f"{url}/userinfo",
+            "jwks_uri": f"{url}/jwks",
+            "revocation_endpoint": f"{url}/revoke",
+            "end_session_endpoint": f"{url}/end_session",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query", "form_post"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [self._provider.algorithm],
+            "scopes_supported": ["openid", "profile", "email", "groups", "offline_access"],
+            "claims_supported": ["sub", "name", "preferred_username", "email", "email_verified", "groups", "auth_time"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+        return JSONResponse(self._provider.tamper.apply("metadata", document))
+
+    async def jwks(self, request: Request) -> Response:
+        return JSONResponse(self._provider.tamper.apply("jwks", self._provider.public_keys()))
+
+    # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def token(self, request: Request) -> Response:
+        """RFC 6749 §4.1.3, §6."""
+        form, doubled = await read_form(request)
+        try:
+            if doubled:
+                raise Refused("invalid_request", f"{doubled[0]} was given more than once.")
+            issued, first = self._provider.issue_tokens(form, *read_client_credentials(request, form))
+        except Refused as refused:
+            return refusal(refused)
+        answer: dict[str, Any] = {"access_token": issued.access_token, "token_type": "Bearer"}
+        answer["scope"] = " ".join(issued.scope)
+        if issued.expires_in is not None:
+            answer["expires_in"] = int(issued.expires_in)
+        if issued.refresh_token is not None:
+            answer["refresh_token"] = issued.refresh_token
+        if "openid" in issued.grant.scope:
+            answer["id_token"] = self._id_token(issued, first)
+        answer = self._provider.tamper.apply("token_response", answer)
+        self._provider.note_tokens(answer)
+        return JSONResponse(answer, headers=NO_STORE)
+
+    def _id_token(self, issued: Issued, first: bool) -> str:
+        """OpenID Connect Core §2, §3.1.3.6; a refreshed one has no nonce (§12.2)."""
+        provider, grant = self._provider, issued.grant
+        now = int(provider.now())
+        claims: dict[str, Any] = {
+            "iss": provider.issuer,
+            "sub": grant.user.sub,
+            "aud": grant.client_id,
+            "iat": now,
+            "exp": now + int(provider.id_token_ttl),
+            "auth_time": int(grant.auth_time),
+            "sid": grant.sid,
+            "at_hash": at_hash(issued.access_token, provider.algorithm),
+            **profile(grant, issued.scope),
+        }
+        if first and grant.nonce is not None:
+            claims["nonce"] = grant.nonce
+        claims = provider.tamper.apply("id_token_claims", claims)
+        token: str = provider.tamper.apply("id_token", provider.sign(claims))
+        return token
+
+    async def revoke(self, request: Request) -> Response:
+        """RFC 7009 §2: an unknown token is no error."""
+        form, _ = await read_form(request)
+        try:
+            client = self._provider.grants.authenticate(*read_client_credentials(request, form))
+            if "token" not in form:
+                raise Refused("invalid_request", "token is missing.")
+            self._provider.grants.revoke(client, form["token"])
+        except Refused as refused:
+            return refusal(refused)
+        return Response(status_code=200, headers=NO_STORE)
+
+    # ── what a token opens ───────────────────────────────────────────────────────────────────────────
+
+    async def userinfo(self, request: Request) -> Response:
+        """OpenID Connect Core §5.3."""
+        access = self._provider.grants.look_up(read_bearer(request), self._provider.now())
+        if access is None:
+            return unauthorized(request)
+        if "openid" not in access.scope:
+            return JSONResponse(
+                {"error": "insufficient_scope"},
+                403,
+                {"www-authenticate": 'Bearer realm="dev", error="insufficient_scope", scope="openid"'},
+            )
+        claims = {"sub": access.grant.user.sub, **profile(access.grant, access.scope)}
+        return JSONResponse(self._provider.tamper.apply("userinfo", claims), headers=NO_STORE)
+
+
+def protected_api(provider: DevProvider) -> Route:
+    """`/api/me`: an API of nobody in particular, that wants a bearer token."""
+
+    async def me(request: Request) -> Response:
+        access: Access | None = provider.grants.look_up(read_bearer(request), provider.now())
+        if access is None:
+            return unauthorized(request)
+        user = access.grant.user
+        said = {"sub": user.sub, "login": user.login, "name": user.name, "scope": " ".join(access.scope)}
+        return JSONResponse({**said, "client_id": access.grant.client_id}, headers=NO_STORE)
+
+    return Route("/api/me", me)
+
+
+def unauthorized(request: Request) -> Response:
+    """RFC 6750 §3.1: without a token, no error code."""
+    challenge = 'Bearer realm="dev"'
+    if not request.headers.get("authorization"):
+        return Response(status_code=401, headers={"www-authenticate": challenge})
+    description = "The access token is unknown, expired or revoked."
+    return JSONResponse(
+        {"error": "invalid_token", "error_description": description},
+        401,
+        {"www-authenticate": f'{challenge}, error="invalid_token", error_description="{description}"'},
+    )
+
+
+def profile(grant: Grant, scope: tuple[str, ...]) -> dict[str, Any]:
+    """The claims that a scope opens (OpenID Connect Core §5.4)."""
+    user = grant.user
+    claims: dict[str, Any] = {}
+    if "profile" in scope:
+        claims |= {"name": user.name, "preferred_username": user.login}
+    if "email" in scope:
+        claims |= {"email": user.email, "email_verified": user.email_verified}
+    if "groups" in scope:
+        claims["groups"] = list(user.groups)
+    return {**claims, **user.claims}
+
+
+def at_hash(access_token: str, algorithm: str) -> str:
+    """OpenID Connect Core §3.1.3.6; Ed25519 signs with SHA-512 inside."""
+    hashed = sha512 if algorithm in ("EdDSA", "Ed25519") else sha256
+    digest = hashed(access_token.encode()).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

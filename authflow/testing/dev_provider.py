@@ -1,0 +1,476 @@
+"""`DevProvider`: a small identity provider for development and tests, made to be logged in to and to be broken.
+
+    with DevProvider(auto="ada").serve() as provider:              # uvicorn on 127.0.0.1, any free port
+        manager = SessionManager([provider.settings("acme")])
+
+    provider = DevProvider(issuer="https://op.example")            # or in the test's own process
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(provider.app))
+
+It keeps the rules that a strict provider keeps (PKCE, exact redirect URIs, codes and refresh tokens that work once,
+RFC 9207) and has real pages for the human. `tamper`, `fail_next`, `delay` and `hold` make it lie, fail and dawdle;
+`requests`, `count` and `secrets` tell what a client did.
+
+Rule 1: never beyond loopback. There are no passwords here: whoever reaches it is whoever they say.
+Rule 2: it exists only where a program makes one, with a client secret nobody can know beforehand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..errors import ConfigurationError, MissingExtra
+
+try:
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from .served import Served
+except ImportError as missing:
+    raise MissingExtra(
+        f"DevProvider needs {missing.name or 'starlette and uvicorn'}, which is not installed.",
+        hint="Install it: pip install 'authflow-sessions[testing]'",
+    ) from missing
+
+from joserfc import jws, jwt
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
+
+from .back_channel import BackChannel, protected_api
+from .front_channel import FrontChannel
+from .github_style import GitHubStyle
+from .grants import DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
+from .observed import Gate, Hold, Request, Tamper, host_of
+from .pages import tint_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as HTTPRequest
+    from starlette.types import ASGIApp
+
+    from ..providers.base import Provider
+
+Style = Literal["oidc", "github"]
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+SigningKey = RSAKey | ECKey | OKPKey
+
+log = logging.getLogger("authflow.testing")
+
+DEFAULT_CLIENT = "dev-app"
+_PREFIXES = {
+    "oidc": {"access": "dev_at_", "refresh": "dev_rt_"},
+    "github": {"access": "gho_", "refresh": "ghr_"},
+}
+_OIDC_ENDPOINTS = {
+    "/authorize": "authorize",
+    "/token": "token",
+    "/userinfo": "userinfo",
+    "/revoke": "revoke",
+    "/jwks": "jwks",
+    "/.well-known/openid-configuration": "metadata",
+    "/.well-known/oauth-authorization-server": "metadata",
+}
+_GITHUB_ENDPOINTS = {
+    "/login/oauth/authorize": "authorize",
+    "/login/oauth/access_token": "token",
+    "/user": "userinfo",
+    "/user/emails": "emails",
+    "/user/teams": "teams",
+}
+_COMMON_ENDPOINTS = {"/login": "login", "/consent": "consent", "/end_session": "end_session", "/api/me": "api"}
+
+
+class _HasTime(Protocol):
+    def time(self) -> float: ...
+
+
+class _Signers(jws.JWSRegistry):
+    """The signatures made with a key pair; joserfc would warn of EdDSA's old name at each token."""
+
+    def get_alg(self, name: str) -> Any:
+        if name == "none" or name.startswith("HS") or name not in self.algorithms:
+            raise UnsupportedAlgorithmError(f"{name} needs no key of this provider")
+        return self.algorithms[name]
+
+
+class DevProvider:
+    """An identity provider of your own. Settings are plain attributes: change them between two requests.
+
+    `style`: `"oidc"`, or `"github"` for a provider without OpenID Connect. `issuer`: only when it is not served but
+    called in process. `users`: `DevUser`s or login names; ada, grace and alan when not given. `auto`: this user
+    signs in and allows everything without a page. `consent`: whether the human is asked to allow. `algorithm` signs
+    ID tokens. `rotation` and `grace` (seconds) say what happens to a refresh token when it is used.
+    `access_token_ttl` and `id_token_ttl` are in seconds, None for an access token without expiry. `refresh_tokens`:
+    None means yes for `oidc`, and no for `github`, whose tokens then do not expire. `clock` needs only `time()`.
+    `page_headers` are added to every page (a Cross-Origin-Opener-Policy, say).
+
+    Raises `ConfigurationError` for settings that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        style: Style = "oidc",
+        issuer: str | None = None,
+        label: str = "",
+        users: Iterable[DevUser | str] | None = None,
+        auto: str | None = None,
+        consent: bool = True,
+        algorithm: Algorithm = "RS256",
+        rotation: Rotation = "strict",
+        grace: float = 10.0,
+        access_token_ttl: float | None = 3600.0,
+        id_token_ttl: float = 3600.0,
+        refresh_tokens: bool | None = None,
+        clock: _HasTime | None = None,
+        page_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        _check(style in _PREFIXES, f"style={style!r} is not served.", "Use 'oidc' or 'github'.")
+        _check(algorithm in _KEY_MAKERS, f"algorithm={algorithm!r} is not served.", f"Use one of {[*_KEY_MAKERS]}.")
+        _check(rotation in ("none", "grace", "strict"), f"rotation={rotation!r} is unknown.", "Use 'strict'.")
+        self.style = style
+        self.label = label or ("Dev Hub" if style == "github" else "Dev Provider")
+        self.consent = consent
+        self.algorithm = algorithm
+        self.rotation: Rotation = rotation
+        self.grace = grace
+        self.access_token_ttl = access_token_ttl
+        self.id_token_ttl = id_token_ttl
+        self.refresh_tokens = (style == "oidc") if refresh_tokens is None else refresh_tokens
+        self.page_headers = dict(page_headers or {})
+        self.users = [DevUser(one) if isinstance(one, str) else one for one in users or DEFAULT_USERS]
+        self.auto = auto
+        if auto is not None:
+            self.known_user(auto)
+        self.tint = "slate" if style == "github" else tint_of(self.label)
+        self._clock: _HasTime = clock or time
+        self._url = None if issuer is None else _clean(issuer)
+        self._served: Served | None = None
+        self._keys: list[SigningKey] = []
+        self._retired: list[SigningKey] = []
+        self._keys_lock = threading.Lock()
+        self.grants = Grants(self.mint)
+        self._front = FrontChannel(self)
+        self._gate = Gate(self._starlette(), self._endpoint_of, {*self._endpoints().values(), "other"})
+        self._gate.issuer_host = lambda: host_of(self.url)
+        self.client(DEFAULT_CLIENT, redirect_uris=["http://127.0.0.1/callback", "http://[::1]/callback"])
+
+    # ── where it is ──────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def app(self) -> ASGIApp:
+        """The ASGI application, for `httpx.ASGITransport`. It answers loopback and in-process callers only."""
+        return self._gate
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT` while it is served, or the `issuer` it was given."""
+        if self._url is None:
+            raise ConfigurationError(
+                "The development provider is not being served.", hint="Use `with DevProvider().serve() as provider:`."
+            )
+        return self._url
+
+    @property
+    def issuer(self) -> str:
+        """Its name in metadata, ID tokens and callbacks: `url`; posing as GitHub, `{url}/login/oauth`."""
+        return f"{self.url}/login/oauth" if self.style == "github" else self.url
+
+    @contextmanager
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[DevProvider]:
+        """Serves it in a thread of its own until the block ends. Any other host is refused."""
+        self._start(host, port)
+        try:
+            yield self
+        finally:
+            self._stop()
+
+    @asynccontextmanager
+    async def aserve(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[DevProvider]:
+        """`serve()` for a test on a loop: it starts and stops without blocking it."""
+        await asyncio.to_thread(self._start, host, port)
+        try:
+            yield self
+        finally:
+            await asyncio.to_thread(self._stop)
+
+    def _start(self, host: str, port: int) -> None:
+        _check(
+            host == "127.0.0.1",
+            f"The development provider is not served on {host}: it lets in whoever comes.",
+            "It is for this machine only: leave host= away.",
+        )
+        _check(self._url is None, "It has an issuer already.", "Serve one without issuer=, and once at a time.")
+        served = Served(self.app, port)
+        self._url = served.url
+        try:
+            served.start()
+        except BaseException:
+            self._url = None
+            raise
+        self._served = served
+        log.warning("development provider at %s: for development only, it asks nobody for a password", self._url)
+
+    def _stop(self) -> None:
+        served, self._served = self._served, None
+        self._gate.release_all()
+        if served is not None:
+            served.stop()
+        self._url = None
+
+    # ── who may use it ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def clients(self) -> dict[str, DevClient]:
+        return self.grants.clients
+
+    def client(
+        self,
+        client_id: str = DEFAULT_CLIENT,
+        client_secret: str | None = "",
+        redirect_uris: Sequence[str] = (),
+        post_logout_redirect_uris: Sequence[str] = (),
+    ) -> DevClient:
+        """Registers a client, or registers it anew. A secret is made when none is given; None: a public client.
+
+        A redirect URI on a loopback IP literal fits any port (RFC 8252 §7.3), every other byte for byte.
+        """
+        secret = random_secret() if client_secret == "" else client_secret
+        self.note(secret)
+        made = DevClient(client_id, secret, list(redirect_uris), list(post_logout_redirect_uris))
+        self.clients[client_id] = made
+        return made
+
+    def settings(self, name: str = "acme", *, client_id: str = DEFAULT_CLIENT, **settings: Any) -> Provider:
+        """This provider as authflow's users configure one, its redirect URIs registered: for `SessionManager([…])`."""
+        from .settings import provider_settings
+
+        return provider_settings(self, name, client_id, settings)
+
+    def user(self, who: str) -> DevUser | None:
+        """The user with this login, e-mail address or subject identifier."""
+        return next((user for user in self.users if who and who in (user.login, user.email, user.sub)), None)
+
+    def known_user(self, who: str) -> DevUser:
+        """The same, or `ConfigurationError`."""
+        found = self.user(who)
+        if found is None:
+            names = ", ".join(user.login for user in self.users)
+            raise ConfigurationError(f"The development provider has no user {who!r}.", hint=f"It has {names}.")
+        return found
+
+    def end_grants(self, login: str | None = None, client_id: str | None = None) -> int:
+        """Revokes everything granted to a user or client, or all of it, as a provider's administrator does."""
+        return self.grants.end(login, client_id)
+
+    def sign_everybody_out(self) -> None:
+        """Ends all browser sessions here and forgets all consents; tokens live on."""
+        self._front.forget()
+
+    def accepts(self, token: str) -> bool:
+        """Whether an access token opens the API now, or a refresh token would be taken."""
+        return self.grants.look_up(token, self.now()) is not None or self.grants.usable_refresh(token)
+
+    # ── what a test sees ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request so far as (method, path, status); 0 while it is unanswered."""
+        return self._gate.requests()
+
+    def count(self, endpoint: str) -> int:
+        """How many requests came to `token`, `userinfo`, `metadata`, `jwks`, `authorize`, `revoke`, …"""
+        return len(self._gate.requests(self._gate.known(endpoint)))
+
+    def token_requests(self, grant_type: str | None = None) -> list[Request]:
+        """The requests to the token endpoint; with `grant_type`, those of one kind."""
+        return self._gate.requests("token", grant_type)
+
+    def forget_requests(self) -> None:
+        """Starts counting anew. `secrets` are kept."""
+        self._gate.clear()
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every secret it issued or received: codes, tokens, verifiers, nonces, states, client secrets, cookies."""
+        return self._gate.secrets
+
+    def note(self, *values: object) -> None:
+        """Adds to `secrets`."""
+        self._gate.note(*values)
+
+    def note_tokens(self, answer: Mapping[str, Any]) -> None:
+        """Adds the tokens of an answer to `secrets`, those that `tamper` made included."""
+        self.note(*(answer.get(name) for name in ("access_token", "refresh_token", "id_token")))
+
+    # ── what a test breaks ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def tamper(self) -> Tamper:
+        """`provider.tamper["userinfo"] = lambda claims: {**claims, "sub": "other"}`; see `Tamper` for the names."""
+        return self._gate.tamper
+
+    @contextmanager
+    def lie(self, name: str, lie: Callable[[Any], Any]) -> Iterator[None]:
+        """`tamper`, until the block ends."""
+        before = self.tamper.get(name)
+        self.tamper[name] = lie
+        try:
+            yield
+        finally:
+            if before is None:
+                del self.tamper[name]
+            else:
+                self.tamper[name] = before
+
+    def fail_next(
+        self,
+        endpoint: str,
+        status: int = 503,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        times: int = 1,
+        after: bool = False,
+        cut: bool = False,
+    ) -> None:
+        """The next `times` requests to an endpoint get this answer instead; a body that is no text is sent as JSON.
+
+        `after`: the request is carried out, and only its answer is lost. `cut`: the connection breaks off in the
+        middle of the body (when served).
+        """
+        self._gate.fail_next(endpoint, status, body, headers, times, after, cut)
+
+    def delay(self, endpoint: str, seconds: float) -> None:
+        """From now on an endpoint takes this many real seconds longer; 0 ends it."""
+        self._gate.delay(endpoint, seconds)
+
+    def hold(self, endpoint: str, *, after: bool = False) -> Hold:
+        """Requests to an endpoint stand still until `.release()`; `.wait()` returns when one does.
+
+        `after`: they are carried out, and their answers stand still.
+        """
+        return self._gate.hold(endpoint, after)
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def rotate_keys(self, *, keep_old: bool = True) -> None:
+        """Signs with a new key from now on; the old one stays in the JWKS unless `keep_old` is False."""
+        made = self._make_key()
+        with self._keys_lock:
+            self._retired += self._keys
+            self._keys = [made, *(self._keys if keep_old else [])]
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JWK Set (RFC 7517 §5)."""
+        self._signing_key()
+        return {"keys": [key.as_dict(private=False) for key in self._keys]}
+
+    def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> str:
+        """A JWT signed with the present key. `header` adds to its header."""
+        key = self._signing_key()
+        full = {"alg": str(key.get("alg")), "kid": key.kid, "typ": "JWT", **(header or {})}
+        full = self.tamper.apply("id_token_header", full)
+        full["alg"] = full.get("alg") or self.algorithm
+        token = jwt.encode(full, dict(claims), key, registry=_Signers(strict_check_header=False))
+        self.note(token)
+        return token
+
+    def read_hint(self, token: str) -> dict[str, Any] | None:
+        """The claims of an ID token that this provider signed, however long ago; None for any other."""
+        if not token:
+            return None
+        try:
+            keys = KeySet([*self._keys, *self._retired])
+            return dict(jwt.decode(token, keys, registry=_Signers(strict_check_header=False)).claims)
+        except (JoseError, ValueError):
+            return None
+
+    def _signing_key(self) -> SigningKey:
+        with self._keys_lock:
+            if not self._keys:
+                self._keys = [self._make_key()]
+            return self._keys[0]
+
+    def _make_key(self) -> SigningKey:
+        return _KEY_MAKERS[self.algorithm]({"use": "sig", "alg": self.algorithm, "kid": f"dev-{random_secret()[:8]}"})
+
+    # ── for its own endpoints ────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """Seconds since the epoch, by its clock."""
+        return self._clock.time()
+
+    def mint(self, kind: str) -> str:
+        """A new secret of a kind, on the ledger from the start."""
+        made = _PREFIXES[self.style].get(kind, "") + random_secret()
+        self.note(made)
+        return made
+
+    def issue_tokens(self, form: Mapping[str, str], client_id: str, client_secret: str | None) -> tuple[Issued, bool]:
+        """What a token request earns, and whether it is the grant's first. Raises `Refused`."""
+        client = self.grants.authenticate(client_id, client_secret)
+        now = self.now()
+        ttl = self.access_token_ttl if self.style == "oidc" or self.refresh_tokens else None
+        grant_type = form.get("grant_type", "")
+        if grant_type == "authorization_code":
+            for name in ("code", "redirect_uri", "code_verifier"):
+                if name not in form:
+                    raise Refused("invalid_request", f"{name} is missing.")
+            grant = self.grants.redeem(client, form["code"], form["redirect_uri"], form["code_verifier"], now)
+            return self.grants.issue(grant, now, ttl, refreshable=self.refresh_tokens), True
+        if grant_type == "refresh_token":
+            if "refresh_token" not in form:
+                raise Refused("invalid_request", "refresh_token is missing.")
+            scope = form.get("scope", "").replace(",", " ").split()
+            return self.grants.refresh(client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace), False
+        if not grant_type:
+            raise Refused("invalid_request", "grant_type is missing.")
+        raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are served.")
+
+    def _starlette(self) -> Starlette:
+        routes: list[Route] = [protected_api(self), Route("/favicon.ico", _no_icon)]
+        if self.style == "github":
+            routes += self._front.routes("/login/oauth/authorize") + GitHubStyle(self).routes()
+        else:
+            routes += self._front.routes("/authorize") + BackChannel(self).routes()
+        return Starlette(routes=routes)
+
+    def _endpoints(self) -> dict[str, str]:
+        own = {**_GITHUB_ENDPOINTS, "/applications": "revoke"} if self.style == "github" else _OIDC_ENDPOINTS
+        return {**own, **_COMMON_ENDPOINTS}
+
+    def _endpoint_of(self, path: str) -> str:
+        path = path.removeprefix("/api/v3") if self.style == "github" else path
+        path = "/applications" if path.startswith("/applications/") else path
+        return self._endpoints().get(path, "other")
+
+    def __repr__(self) -> str:
+        return f"DevProvider({self.label!r}, style={self.style!r}, at {self._url or 'nowhere yet'})"
+
+
+async def _no_icon(request: HTTPRequest) -> Response:
+    return Response(status_code=404)
+
+
+def _check(fine: bool, message: str, hint: str) -> None:
+    if not fine:
+        raise ConfigurationError(message, hint=hint)
+
+
+def _clean(issuer: str) -> str:
+    fine = issuer.startswith(("http://", "https://")) and host_of(issuer) == issuer.lower().partition("://")[2]
+    _check(fine, f"{issuer!r} cannot be its issuer.", "Use scheme://host[:port], without a path or a final slash.")
+    return issuer
+
+
+_KEY_MAKERS: dict[str, Callable[[KeyParameters], SigningKey]] = {
+    "RS256": lambda parameters: RSAKey.generate_key(2048, parameters),
+    "ES256": lambda parameters: ECKey.generate_key("P-256", parameters),
+    "EdDSA": lambda parameters: OKPKey.generate_key("Ed25519", parameters),
+}
