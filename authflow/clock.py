@@ -1,0 +1,60 @@
+"""The clock that everything else is given: what time it is, and how to wait.
+
+Rule: nobody in authflow reads or waits for time except through a `Clock`, so tests turn one by hand.
+
+`time()` may jump (somebody sets it, a network corrects it); `monotonic()` never does, but on most systems it
+stands still while the machine is suspended. A deadline that has to survive a closed lid looks at both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a clock can do. Seconds throughout."""
+
+    def time(self) -> float:
+        """Seconds since the epoch, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some point in the past; never goes back."""
+        ...
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        """Blocks until `event` is set or `seconds` have passed (`None`: no limit). True when it is set."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns after `seconds`. Cancelling it is how to wake early."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    __slots__ = ()
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        if seconds is not None:
+            # Event.wait refuses what the system cannot count, instead of waiting very long.
+            seconds = min(max(seconds, 0.0), threading.TIMEOUT_MAX)
+        return event.wait(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        # A program without asyncio shall not pay for importing it.
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    def __repr__(self) -> str:
+        return "SystemClock()"
