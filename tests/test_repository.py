@@ -21,9 +21,7 @@ TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin
 # Written so that this file does not name them itself.
 A_HOME = re.compile(r"(?<![\w.%-])/(?:work|root|farm|home|Users)/")
 A_WORKPLACE = re.compile("|".join((r"\.\./" + "shared", "index" + "-url", "--" + "registry", "/tmp/" + "brief")))
-A_REGISTRY = re.compile(
-    r"(?:registry\.npmjs|registry\.yarnpkg|pypi\.(?:org|python)|pythonhosted|deb\.debian|proxy\.golang|crates\.io)"
-)
+A_REGISTRY = re.compile(r"registry\.npmjs|pypi\.org|files\.pythonhosted|deb\.debian|proxy\.golang")
 
 
 def tracked_files() -> list[Path]:

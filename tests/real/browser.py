@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -25,11 +25,13 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP evil.test 127.0.0.1",  # as after DNS rebinding
 )
 YES = re.compile(r"^(sign in|log in|continue|allow|authorize|approve)\b", re.IGNORECASE)
 NO = re.compile(r"^(deny|cancel)\b", re.IGNORECASE)
 MOST_STEPS = 8
 SECONDS_A_STEP = 15
+T = TypeVar("T")
 
 
 def find_chromium() -> str | None:
@@ -47,23 +49,27 @@ class Chromium:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.start(self._launch()).result(timeout=60)
+        self.run(self._launch())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.start(self._quit()).result(timeout=30)
+        self.run(self._quit())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def new_page(self) -> Any:
-        """A page in a fresh profile: no cookies, no history."""
-        context = await self._browser.new_context()
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives, waited for."""
+        return self.start(work).result(timeout=60)
+
+    async def new_context(self, **settings: Any) -> Any:
+        """A fresh profile: no cookies, no history. `settings` are Playwright's."""
+        context = await self._browser.new_context(**settings)
         context.set_default_timeout(SECONDS_A_STEP * 1000)
-        return await context.new_page()
+        return context
 
     async def _launch(self) -> None:
         from playwright.async_api import async_playwright
@@ -120,11 +126,11 @@ class RealBrowser:
 
     def screenshot(self, path: Path) -> None:
         """Writes what is on the screen, as a PNG."""
-        self._chromium.start(self._page.screenshot(path=path, full_page=True)).result(timeout=20)
+        self._chromium.run(self._page.screenshot(path=path, full_page=True))
 
     def close(self) -> None:
         if self._visit is not None:
-            self._chromium.start(self._close()).result(timeout=20)
+            self._chromium.run(self._close())
 
     async def _close(self) -> None:
         if self._page is not None:
@@ -132,7 +138,7 @@ class RealBrowser:
 
     async def _go(self, url: str) -> None:
         if self._page is None:
-            self._page = await self._chromium.new_page()
+            self._page = await (await self._chromium.new_context()).new_page()
             self._page.on("console", self._note)
             self._page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         if self.detour is not None:
