@@ -397,8 +397,6 @@ def oauth_error(error: object, description: object = None, **facts: Any) -> OAut
     kind = OAuthError.by_code.get(code, OAuthError)
     text = None if description is None else printable(description)
     said = f"The provider answered {code}" + (f": {text}" if text else ".")
-    if kind is OAuthError:
-        facts.setdefault("code", code or "oauth_error")
     return kind(said, error=code, error_description=text, **facts)
 
 

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from .. import flows
 from ..agents.base import Agent, Callback, Page
+from ..agents.browser import show_url
+from ..agents.loopback import Loopback
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import Run, SessionCore
@@ -19,6 +22,7 @@ from ..drive import Call, Do, Expect, Mailbox, Op, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
+    BrowserUnavailable,
     CallbackRejected,
     InvalidCall,
     LoginInProgress,
@@ -122,6 +126,7 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
             f"A login of {s.provider.name!r} is waiting for the human already.",
             hint="Let it finish, or end it with session.cancel().",
         )
+    show = _shower(options.agent, opener)
     s._waiting = True
     try:
         yield Do(s._run.ledger.load, s._house.store.blocking)
@@ -129,20 +134,42 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
             yield from cancel(s, reason="superseded")
         begun = yield from begin(s, options)
         try:
-            agent: Agent = options.agent
-            s._show = opener or agent.open
-            yield Call(partial(s._show, begun.url), blocking=opener is None)
-        except AuthflowError as error:
-            raise (yield from fail(s, begun.run, begun.attempt, error, Phase.AUTHORIZE)) from error
+            s._show = show
+            yield Call(partial(show, begun.url), blocking=opener is None)
         except Exception as error:
-            broken = InvalidCall(f"The opener raised {type(error).__name__}.", hint="Mend open_url.")
-            raise (yield from fail(s, begun.run, begun.attempt, broken, Phase.AUTHORIZE)) from error
+            let_go(begun.run, begun.attempt)
+            raise (yield from fail(s, begun.run, begun.attempt, _not_shown(error), Phase.AUTHORIZE)) from error
         except BaseException:
             yield from give_up(s, begun.run, begun.attempt)
             raise
         return (yield from wait(s, begun, options.complete_page))
     finally:
         s._waiting = False
+
+
+def _shower(agent: Agent, opener: Callable[[str], object] | None) -> Callable[[str], object]:
+    """What shows the URL: the agent, or the application's `open_url` in place of the system browser."""
+    if opener is None:
+        return agent.open
+    if not isinstance(agent, Loopback):
+        raise InvalidCall(
+            f"open_url= takes the system browser's place; {type(agent).__name__} shows the URL itself.",
+            hint="Leave open_url= or agent= away.",
+        )
+    return partial(_open_with, opener)
+
+
+def _not_shown(error: Exception) -> AuthflowError:
+    """Why the human never saw the URL; what an awaited opener raised is not repeated, it may hold the URL."""
+    if isinstance(error, AuthflowError):
+        return error
+    return BrowserUnavailable(
+        f"The application's open_url raised {type(error).__name__}.", hint="Show the URL to the human yourself."
+    )
+
+
+def _open_with(opener: Callable[[str], object], url: str) -> object:
+    return show_url(url, opener)
 
 
 def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
@@ -167,7 +194,7 @@ def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEven
         yield from give_up(s, run, begun.attempt)
         raise
     finally:
-        let_go(run, begun.attempt)
+        yield Do(partial(let_go, run, begun.attempt), blocking=True)
 
 
 def _answer(s: SessionCore, run: Run, callback: Callback, complete_page: str | None) -> Op[AuthEvent | None]:
