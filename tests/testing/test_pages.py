@@ -94,17 +94,15 @@ class Human:
 
 def at_chromium(chromium: Chromium, walk: Any, **context: Any) -> Human:
     async def go() -> Human:
-        page = await chromium.new_page()
-        human = Human(page)
-        await page.emulate_media(**context)
+        profile = await chromium.new_context(**context)
+        human = Human(await profile.new_page())
         try:
             await walk(human)
         finally:
-            await page.context.close()
+            await profile.close()
         return human
 
-    human: Human = chromium.start(go()).result(60)
-    return human
+    return chromium.run(go())
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [("Allow", "code"), ("Deny", "error")])
