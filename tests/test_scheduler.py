@@ -15,7 +15,7 @@ from authflow.clock import SystemClock
 from authflow.scheduler import LONGEST_WAIT, AsyncScheduler, Scheduler
 from authflow.testing.virtual_clock import VirtualClock
 
-LONG = 10.0  # real seconds after which a test has failed
+LONG = 30.0  # real seconds after which a test has failed
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import whereabouts
@@ -290,14 +291,16 @@ class Outbox:
             return True
         import asyncio
 
-        told = asyncio.Event()
-        waiter = (seq, told.set)
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        # A thread that posts where nobody listens may be the one that wakes.
+        waiter = (seq, partial(loop.call_soon_threadsafe, _finish, told))
         self._waiters.append(waiter)
-        task = asyncio.ensure_future(told.wait())
         try:
-            await self._signals.within(task, seconds)
+            if self._told < seq:  # still
+                await self._signals.within(told, seconds)
         finally:
-            task.cancel()
+            told.cancel()
             self._forget(waiter)
         return self._told >= seq
 
@@ -357,6 +360,11 @@ class ReplayOutbox(Outbox):
                 return False
             self._calls = [call for call in reversed(waited) if not self._subscription.is_old(call)]
         return True
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _is_cancellation(error: BaseException) -> bool:
