@@ -1,0 +1,176 @@
+"""`session.auth`: puts a session's token on the requests of httpx and httpx2, and on no others.
+
+Rule 1: the token goes to the allowed origins and nowhere else. A redirect to another host loses it (httpx drops
+        it, and this does not put it back); http:// is for this machine only.
+Rule 2: a 401 renews the token once, and only if the token that was refused is still the present one. A
+        request whose body cannot be sent again is not repeated.
+
+What this file does not know: how a token is renewed, or when it expires. It asks the session.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+
+import httpx
+
+from .errors import InvalidCall, OriginNotAllowed, printable
+from .protocol.urls import is_loopback
+from .records import Token
+
+_Origin = tuple[bytes, bytes, int | None]
+
+
+class Bearer(Protocol):
+    """What `SessionAuth` needs of a session. An async session's two methods are `async def`."""
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Where the token may go: `https://api.github.com`, with a port unless it is the scheme's own."""
+        ...
+
+    def token(self) -> Token | Awaitable[Token]:
+        """A token that is valid now."""
+        ...
+
+    def renew_if_current(self, access_token: str) -> Token | Awaitable[Token]:
+        """The present token: a new one if `access_token` was the present one, else the one that replaced it."""
+        ...
+
+
+if TYPE_CHECKING:
+    _Base = httpx.Auth  # what it is at run time too, by way of `_auth_class`
+else:
+    _Base = object
+
+
+class SessionAuth(_Base):
+    """`httpx.get(url, auth=SessionAuth(session))`; also for httpx2, and for their clients, sync and async.
+
+    A sync session works in an `AsyncClient` too (it is asked on a thread). The errors of `session.token()`
+    come through; beside them `OriginNotAllowed`, and `InvalidCall` for an async session in a sync client.
+    """
+
+    requires_request_body = False
+    requires_response_body = False
+
+    def __new__(cls, bearer: Bearer) -> SessionAuth:
+        return cast(SessionAuth, object.__new__(_auth_class()))
+
+    def __init__(self, bearer: Bearer) -> None:
+        self._bearer = bearer
+        self._awaits = inspect.iscoroutinefunction(bearer.token)
+        self._allowed: frozenset[str] | None = None
+        self._origins: frozenset[_Origin] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"SessionAuth(for {', '.join(sorted(self._bearer.allowed_origins)) or 'no origin'})"
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self._awaits:
+            raise InvalidCall(
+                "The auth of an async session was given to a sync httpx client.",
+                hint="Use httpx.AsyncClient, or a session of a SessionManager.",
+            )
+        self._check(request.url)
+        token = cast(Token, self._bearer.token())
+        sent = _attach(request, token)
+        response = yield request
+        if not _refused(request, response, sent):
+            return
+        fresh = cast(Token, self._bearer.renew_if_current(token.access_token))
+        if fresh.access_token != token.access_token:
+            _attach(request, fresh)
+            yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        self._check(request.url)
+        bearer = self._bearer
+        if self._awaits:
+            token = await cast("Awaitable[Token]", bearer.token())
+        else:
+            token = cast(Token, await _on_thread(bearer.token))
+        sent = _attach(request, token)
+        response = yield request
+        if not _refused(request, response, sent):
+            return
+        if self._awaits:
+            fresh = await cast("Awaitable[Token]", bearer.renew_if_current(token.access_token))
+        else:
+            fresh = cast(Token, await _on_thread(bearer.renew_if_current, token.access_token))
+        if fresh.access_token != token.access_token:
+            _attach(request, fresh)
+            yield request
+
+    def _check(self, url: httpx.URL) -> None:
+        allowed = self._bearer.allowed_origins
+        if allowed is not self._allowed:
+            self._origins = frozenset(filter(None, map(_read_origin, allowed)))
+            self._allowed = allowed
+        if (url.raw_scheme, url.raw_host, url.port) not in self._origins:
+            _refuse(url)
+
+
+async def _on_thread(ask: Callable[..., Any], *args: str) -> Any:
+    # A sync session may renew the token: that would block the loop. (asyncio is costly to import for others.)
+    import asyncio
+
+    return await asyncio.to_thread(ask, *args)
+
+
+def _attach(request: httpx.Request, token: Token) -> str:
+    value = f"Bearer {token.access_token}"
+    request.headers["Authorization"] = value
+    return value
+
+
+def _refused(request: httpx.Request, response: httpx.Response, sent: str) -> bool:
+    """Whether the API refused our token, and the request can be sent again."""
+    if response.status_code != 401:
+        return False
+    # After a redirect to another host the 401 is that host's, which never saw the token.
+    if response.request.headers.get("Authorization") != sent:
+        return False
+    try:
+        return request.content is not None
+    except RuntimeError:  # RequestNotRead, of httpx or httpx2: a stream, which was used up
+        return False
+
+
+def _read_origin(origin: str) -> _Origin | None:
+    """An allowed origin as httpx normalises URLs; None for one that a token must not go to anyway."""
+    try:
+        url = httpx.URL(origin)
+    except httpx.InvalidURL:
+        return None
+    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host)):
+        return url.raw_scheme, url.raw_host, url.port
+    return None
+
+
+def _refuse(url: httpx.URL) -> NoReturn:
+    origin = printable(f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}", 300)
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
+        raise OriginNotAllowed(
+            f"No token is sent to {origin}: it would travel in clear.", hint="Use the API's https:// address."
+        )
+    raise OriginNotAllowed(
+        f"This session's token is not meant for {origin}.",
+        hint=f'If it is, say so where the provider is made: api_origins=["{origin}"].',
+    )
+
+
+@cache
+def _auth_class() -> type[Any]:
+    """The class behind `SessionAuth`. httpx and httpx2 each accept only their own `Auth`, so it is both."""
+    bases: list[type[Any]] = [httpx.Auth]
+    try:
+        import httpx2
+    except ImportError:
+        pass
+    else:
+        bases.append(httpx2.Auth)
+    return type("SessionAuth", (SessionAuth, *dict.fromkeys(bases)), {"__module__": __name__})
