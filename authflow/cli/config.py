@@ -1,0 +1,181 @@
+"""`authflow.toml`: which providers a person signs in to, as data. Secrets come from the environment only.
+
+    [providers.github]
+    type = "github"                               # or google, microsoft, auth0, linkedin, openid, oauth2
+    client_id = "Iv1.8a61f9b3a7aba766"
+    client_secret_env = "GITHUB_CLIENT_SECRET"    # this name is the default; nothing set: a public client
+
+    [providers.work]
+    type = "openid"
+    issuer = "https://idp.example.com"
+    client_id = "cli"
+
+Every other key is an argument of the provider's class. The file of the project (`authflow.toml` in the folder one
+stands in) goes before the user's own, in the configuration folder of this system.
+
+Rule: an error names the file, the line and the remedy; it never shows a value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from .. import providers
+from ..errors import ConfigurationError, UnknownProvider
+from ..providers import Provider
+
+FILE: Final = "authflow.toml"
+
+TYPES: Final[dict[str, type[Provider]]] = {
+    "github": providers.GitHub,
+    "google": providers.Google,
+    "microsoft": providers.Microsoft,
+    "auth0": providers.Auth0,
+    "linkedin": providers.LinkedIn,
+    "openid": providers.OpenIDConnect,
+    "oauth2": providers.OAuth2,
+}
+
+EXAMPLE: Final = '[providers.github] with type = "github" and client_id = "…"'
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration file that was read: its path, its text (for line numbers), its tables by provider name."""
+
+    path: Path
+    text: str
+    tables: Mapping[str, Mapping[str, Any]]
+
+    def provider(self, name: str, env: Mapping[str, str] | None = None) -> Provider:
+        """The provider of this name. Raises `UnknownProvider`, or `ConfigurationError` with file and line."""
+        if name not in self.tables:
+            known = ", ".join(self.tables) or "none"
+            raise UnknownProvider(
+                f"{self.path} has no provider {name!r}; it has: {known}.", hint=f"Add a table, such as {EXAMPLE}."
+            )
+        table = dict(self.tables[name])
+        if "client_secret" in table:
+            raise self._error(
+                name,
+                "client_secret",
+                "a secret stands in the file",
+                f"Take it out of {self.place(name, 'client_secret')}, put it into the environment as "
+                f"{secret_name(name)}, and have the provider issue a new one if the file was ever shared.",
+            )
+        kind = table.pop("type", name)
+        if not isinstance(kind, str) or kind not in TYPES:
+            raise self._error(name, "type", "type is none that authflow has", f"Use one of {', '.join(TYPES)}.")
+        secret = self._secret(name, table.pop("client_secret_env", None), os.environ if env is None else env)
+        if kind == "oauth2" or secret is not None:
+            table["client_secret"] = secret
+        return self._made(name, TYPES[kind], table)
+
+    def _secret(self, name: str, variable: object, env: Mapping[str, str]) -> str | None:
+        if variable is not None and not (isinstance(variable, str) and variable):
+            hint = f'Write client_secret_env = "{secret_name(name)}".'
+            raise self._error(name, "client_secret_env", "client_secret_env is no name of a variable", hint)
+        secret = env.get(variable or secret_name(name)) or None
+        if secret is None and variable is not None:
+            text = f"the environment has no {variable}"
+            raise self._error(name, "client_secret_env", text, f"Set it: export {variable}=…")
+        return secret
+
+    def _made(self, name: str, kind: type[Provider], table: dict[str, Any]) -> Provider:
+        try:
+            return kind(**{"name": name, **table})
+        except ConfigurationError as error:
+            key = next((key for key in table if re.search(rf"\b{re.escape(key)}\b", error.message)), "")
+            raise self._error(name, key, error.message.rstrip("."), error.hint) from error
+        except (TypeError, ValueError) as error:
+            lacks = re.findall(r"'(\w+)'", str(error)) if "required positional" in str(error) else []
+            if lacks:
+                hint = "Add to the table: " + ", ".join(f'{one} = "…"' for one in lacks)
+                raise self._error(name, "", f"{' and '.join(lacks)} missing", f"{hint}.") from error
+            text = "a setting has the wrong type" if isinstance(error, TypeError) else "a setting cannot be read"
+            hint = f"See docs/providers.md for the settings of type {table.get('type', name)!r}."
+            raise self._error(name, "", text, hint) from error
+
+    def place(self, name: str, key: str = "") -> str:
+        """`authflow.toml, line 3`: where a provider's key stands, or its table; the file alone if it is not found."""
+        line = line_of(self.text, name, key) or line_of(self.text, name)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+    def _error(self, name: str, key: str, text: str, hint: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.place(name, key)}: {name}: {text}.", hint=hint)
+
+
+def find_config(given: Path | None = None) -> Config:
+    """The file that was named, or the project's, or the user's own. Raises `ConfigurationError`."""
+    if given is not None:
+        return read_config(given)
+    places = [Path(FILE), user_file()]
+    for path in places:
+        if path.is_file():
+            return read_config(path)
+    raise ConfigurationError(
+        f"There is no {FILE} here, nor {places[1]}.", hint=f"Write one, with {EXAMPLE}, or name one: --config FILE."
+    )
+
+
+def user_file() -> Path:
+    """Where the user's own configuration is on this system."""
+    return platformdirs.user_config_path("authflow", appauthor=False) / FILE
+
+
+def read_config(path: Path) -> Config:
+    """The file at `path`. Raises `ConfigurationError` with the line for what is no TOML."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no text in UTF-8.", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror or 'unknown reason'}.", hint="Name another: --config FILE."
+        ) from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"at line (\d+)", str(error))
+        line = where.group(1) if where else str(len(text.splitlines()) or 1)
+        raise ConfigurationError(
+            f"{path}, line {line}: this is no TOML: {str(error).split(' (at ')[0]}.",
+            hint='A value is text in quotes, a number, true, false or a list: client_id = "…".',
+        ) from None
+    tables = data.get("providers", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        line = line_of(text, "providers") or 1
+        raise ConfigurationError(f"{path}, line {line}: providers is no table.", hint=f"Write {EXAMPLE}.")
+    return Config(path, text, tables)
+
+
+def secret_name(name: str) -> str:
+    """The environment variable that a provider's secret is read from unless another is named."""
+    return f"{re.sub(r'[^A-Z0-9]', '_', name.upper())}_CLIENT_SECRET"
+
+
+def line_of(text: str, name: str, key: str = "") -> int | None:
+    """The line (from 1) of a provider's table, or of a key in it; None where it is written in another way."""
+    spelled = rf"(?:{re.escape(name)}|\"{re.escape(name)}\"|'{re.escape(name)}')"
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[([^\[\]]+)\]", line)
+        if header:
+            table = header.group(1).strip()
+        mine = re.fullmatch(rf"(?:providers\s*\.\s*)?{spelled}(?:\s*\..*)?", table) is not None
+        if not key and ((header and mine) or re.match(rf"\s*(?:providers\s*\.\s*)?{spelled}\s*[=.]", line)):
+            return number
+        if key and mine and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return number
+        inline = key and re.match(rf"\s*(?:providers\s*\.\s*)?{spelled}\s*[=.]", line)
+        if inline and re.search(rf"\b{re.escape(key)}\b", line):
+            return number
+    return None

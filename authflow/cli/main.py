@@ -1,0 +1,82 @@
+"""The command `authflow`: puts the commands together, each from its own file, and loads only the one typed.
+
+Rule 1: a human reads one line that says what is wrong and one that says what to do; never a traceback.
+Rule 2: what goes through a pipe is plain text: no colour, no spinner, no cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import click
+
+from .. import __version__
+from ..errors import AuthflowError, Misuse
+
+COMMANDS: Final = {
+    "demo": "signs in to three providers on this machine and shows what happens",
+    "login": "signs in to a real provider and shows who you are",
+    "verify": "checks every history that the chart of a login allows",
+    "diagram": "writes or checks the pictures of the chart",
+}
+
+INTERRUPTED: Final = 130
+
+
+class Commands(click.Group):
+    """The commands by name; a command's file is imported when it is typed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"authflow.cli.{name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="authflow", message="%(prog)s %(version)s")
+def command() -> None:
+    """Logins as explicit state machines: watch them, check them, try them.
+
+    \b
+    Example:
+        authflow demo
+    """
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns the exit status and lets no traceback out for what a user can do."""
+    try:
+        status = command.main(args=None if args is None else list(args), prog_name="authflow", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except AuthflowError as error:
+        say(error)
+        return 2 if isinstance(error, Misuse) else 1
+    except BrokenPipeError:  # the reader of the pipe has gone: `authflow verify | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def say(error: AuthflowError) -> None:
+    """An error for a human: what is wrong, and below it what to do."""
+    click.echo(f"Error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"       {error.hint}", err=True)

@@ -1,0 +1,240 @@
+"""`authflow login`, as typed: against a provider on this machine, with a script in the place of the browser."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from authflow.testing import DevProvider
+
+from .conftest import ROOT
+
+BROWSER = """
+import os, sys
+if hasattr(os, "fork") and os.fork():
+    os._exit(0)  # a launcher returns at once, the browser lives on
+from authflow.testing import ScriptedBrowser
+with ScriptedBrowser(user="ada", deny={deny}, wrong_state={wrong_state}, never={never}) as browser:
+    browser.go(sys.argv[-1])
+"""
+
+
+@pytest.fixture
+def acme() -> Iterator[DevProvider]:
+    with DevProvider(label="Acme").serve() as provider:
+        provider.settings("acme")  # registers its redirect URIs
+        yield provider
+
+
+@pytest.fixture
+def browser(tmp_path: Path):
+    """The value of $BROWSER: a script that signs in as ada, or denies, or comes back wrong, or never."""
+
+    def make(*, deny: bool = False, wrong_state: bool = False, never: bool = False) -> str:
+        script = tmp_path / "browser.py"
+        script.write_text(BROWSER.format(deny=deny, wrong_state=wrong_state, never=never))
+        return f"{sys.executable} {script}"
+
+    return make
+
+
+def configure(folder: Path, provider: DevProvider, more: str = "") -> dict[str, str]:
+    """Writes authflow.toml for `provider`; gives the environment that holds the secret."""
+    (client,) = provider.clients.values()
+    (folder / "authflow.toml").write_text(
+        "[providers.acme]\n"
+        'type = "openid"\n'
+        f'issuer = "{provider.issuer}"\n'
+        f'client_id = "{client.client_id}"\n'
+        'label = "Acme"\n'
+        "allow_insecure_loopback = true\n"
+        f"{more}"
+    )
+    return {"ACME_CLIENT_SECRET": client.client_secret or ""}
+
+
+def test_a_sign_in_shows_the_user_and_the_scopes(authflow, acme, browser, tmp_path: Path) -> None:
+    told = authflow("login", "acme", env={**configure(tmp_path, acme), "BROWSER": browser()})
+
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert lines[0] == "Signed in to Acme as Ada Lovelace <ada@example.com>."
+    assert lines[1] == f"user id: {acme.known_user('ada').sub}"
+    assert lines[2] == "scopes:  openid profile email"
+    assert lines[3].startswith("session: Acme: authenticated;")
+
+
+def test_states_and_signals_go_to_standard_error(authflow, acme, browser, tmp_path: Path) -> None:
+    told = authflow("login", "acme", env={**configure(tmp_path, acme), "BROWSER": browser()})
+
+    for word in ("idle → authorizing", "exchanging → authenticated", "on_login", "on_logout"):
+        assert word in told.stderr
+        assert word not in told.stdout
+    assert "\x1b" not in told.stdout + told.stderr
+
+
+def test_no_secret_is_printed_and_no_token_is_left(authflow, acme, browser, tmp_path: Path) -> None:
+    told = authflow("login", "acme", env={**configure(tmp_path, acme), "BROWSER": browser()})
+
+    assert "Nothing is kept; revoked: refresh token, access token." in told.stderr
+    tokens = {one for one in acme.secrets if one and one.startswith("dev_")}
+    assert tokens
+    assert not any(acme.accepts(one) for one in tokens)
+    assert not [one for one in acme.secrets if one and one in told.stdout + told.stderr]
+
+
+def test_scopes_and_groups_can_be_asked_for(authflow, acme, browser, tmp_path: Path) -> None:
+    env = configure(tmp_path, acme, 'groups_claim = "groups"\ngroup_scopes = ["groups"]\n')
+
+    told = authflow("login", "acme", "--groups", "--scope", "extra", env={**env, "BROWSER": browser()})
+
+    assert "groups:  engineers, admins" in told.stdout
+    assert "extra" in told.stdout
+
+
+def test_a_denied_login_says_so(authflow, acme, browser, tmp_path: Path) -> None:
+    told = authflow("login", "acme", env={**configure(tmp_path, acme), "BROWSER": browser(deny=True)})
+
+    assert told.returncode == 1
+    assert told.stdout == ""
+    assert "Denied: Acme was told no." in told.stderr
+
+
+def test_a_login_that_nobody_finishes_times_out(authflow, acme, browser, tmp_path: Path) -> None:
+    env = {**configure(tmp_path, acme), "BROWSER": browser(never=True)}
+
+    told = authflow("login", "acme", "--timeout", "1", env=env)
+
+    assert told.returncode == 1
+    assert "Timed out: nobody came back from Acme within 1 s." in told.stderr
+    assert "--timeout" in told.stderr
+
+
+def test_without_a_browser_it_says_what_to_do(authflow, acme, tmp_path: Path) -> None:
+    nowhere = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+    told = authflow("login", "acme", env={**configure(tmp_path, acme), **nowhere})
+
+    assert told.returncode in (1, 2)
+    assert "Error: " in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_the_address_can_be_pasted(acme, tmp_path: Path) -> None:
+    from authflow.testing import ScriptedBrowser
+
+    env = {**os.environ, **configure(tmp_path, acme), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    typed = [sys.executable, "-m", "authflow.cli", "login", "acme", "--paste"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        subprocess.Popen(typed, cwd=tmp_path, env=env, text=True, **pipes) as process,
+        ScriptedBrowser(user="ada") as browser,
+    ):
+        try:
+            url = next(line.strip() for line in process.stderr if line.strip().startswith("http"))
+            with pytest.raises(httpx.ConnectError) as nobody:  # the redirect stays in the address bar
+                browser.go(url)
+            out, err = process.communicate(f"{nobody.value.request.url}\n", timeout=60)
+        finally:
+            process.kill()
+
+    assert process.returncode == 0, err
+    assert "Signed in to Acme as Ada Lovelace" in out
+
+
+def test_a_wrong_secret_is_named_by_the_provider(authflow, acme, browser, tmp_path: Path) -> None:
+    configure(tmp_path, acme)
+
+    told = authflow("login", "acme", env={"ACME_CLIENT_SECRET": "hunter2", "BROWSER": browser()})
+
+    assert told.returncode == 1
+    assert "Error: " in told.stderr
+    assert "hunter2" not in told.stderr
+
+
+def test_a_provider_that_is_not_there_is_no_traceback(authflow, browser, tmp_path: Path) -> None:
+    (tmp_path / "authflow.toml").write_text(
+        '[providers.acme]\ntype = "openid"\nissuer = "http://127.0.0.1:9"\nclient_id = "a"\n'
+        "allow_insecure_loopback = true\n"
+    )
+
+    told = authflow("login", "acme", env={"BROWSER": browser()})
+
+    assert told.returncode == 1
+    assert "Error: " in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_unknown_provider_lists_the_known_ones(authflow, acme, tmp_path: Path) -> None:
+    told = authflow("login", "gitlab", env=configure(tmp_path, acme))
+
+    assert told.returncode == 2
+    assert "has no provider 'gitlab'; it has: acme." in told.stderr
+
+
+def test_no_configuration_says_how_to_write_one(authflow) -> None:
+    told = authflow("login", "github")
+
+    assert told.returncode == 2
+    assert "There is no authflow.toml here" in told.stderr
+    assert "[providers.github]" in told.stderr
+
+
+def test_a_broken_file_names_its_line(authflow, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text("[providers.github]\ntype = \n")
+
+    told = authflow("login", "github", "--config", "my.toml")
+
+    assert told.returncode == 2
+    assert "Error: my.toml, line 2: this is no TOML" in told.stderr
+
+
+def test_a_secret_in_the_file_is_refused_and_not_shown(authflow, acme, tmp_path: Path) -> None:
+    env = configure(tmp_path, acme, 'client_secret = "hunter2"\n')
+
+    told = authflow("login", "acme", env=env)
+
+    assert told.returncode == 2
+    assert "authflow.toml, line 7: acme: a secret stands in the file." in told.stderr
+    assert "ACME_CLIENT_SECRET" in told.stderr
+    assert "hunter2" not in told.stderr
+
+
+def test_a_secret_cannot_be_typed_on_the_command_line(authflow) -> None:
+    told = authflow("login", "github", "--client-secret", "hunter2")
+
+    assert told.returncode == 2
+    assert "No such option" in told.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C of another process is POSIX")
+def test_ctrl_c_while_waiting_ends_it(acme, browser, tmp_path: Path) -> None:
+    env = {
+        **os.environ, **configure(tmp_path, acme), "BROWSER": browser(never=True), "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+    }  # fmt: skip
+    code = (
+        "import sys, threading; from authflow.cli import main; status = main(['login', 'acme']);"
+        "print([t.name for t in threading.enumerate()]); sys.exit(status)"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, text=True, **pipes) as process:
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        while "idle → authorizing" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        guard.cancel()
+
+    assert process.returncode == 130
+    assert err.endswith("Interrupted.\n")
+    assert out == "['MainThread']\n"
