@@ -64,7 +64,11 @@ def token(s: SessionCore, min_ttl: float) -> Op[Token]:
             return record.token
         if resting:
             raise unavailable(record, "The token could not be renewed.")
-        yield Join(launch_renewal(s, Origin.CLOCK))
+        flight = launch_renewal(s, Origin.CLOCK, record)
+        if flight is not None:
+            yield Join(flight)
+        if s._run.record.generation != record.generation:
+            break  # a second one would bring a token that lives no longer than this one
     record, now = s._run.record, s._run.ledger.now()
     if record.state not in LIVE or record.token is None:
         raise sign_in_required(s)
@@ -85,7 +89,10 @@ def refresh(s: SessionCore) -> Op[AuthEvent | None]:
             f"{s.provider.label} gave no refresh token.",
             hint="Ask for one at sign-in (offline_access, where the provider has it), or sign in again.",
         )
-    outcome: tuple[AuthflowError | None, AuthEvent | None] = yield Join(launch_renewal(s, Origin.USER))
+    flight = launch_renewal(s, Origin.USER, record)
+    if flight is None:
+        return None
+    outcome: tuple[AuthflowError | None, AuthEvent | None] = yield Join(flight)
     error, event = outcome
     if event is not None:
         yield Delivered(s._outbox, event.seq)
@@ -94,23 +101,36 @@ def refresh(s: SessionCore) -> Op[AuthEvent | None]:
     return event
 
 
-def launch_renewal(s: SessionCore, origin: Origin) -> Any:
-    """The one renewal of this session that is under way, begun now if there is none."""
+def launch_renewal(s: SessionCore, origin: Origin, seen: SessionRecord) -> Any:
+    """The one renewal of this session that is under way, begun now if there is none.
+
+    `seen` is the record that the caller judged by. If one has ended since, the caller gets that one (None:
+    another process did it) and must look again.
+    """
     with s._mutex:
         if s._flight is None or s._flight.done:
+            if _attempts(seen) != _attempts(s._run.record):
+                return s._flight
             s._flight = s._house.shell.launch(str(s.key), _renew(s, origin))
         return s._flight
+
+
+def _attempts(record: SessionRecord) -> tuple[int, int, int]:
+    """Differs after every renewal, whether it came to tokens or not."""
+    return record.epoch, record.generation, record.failures
 
 
 def renew_after(s: SessionCore, access_token: str) -> Op[Token]:
     """A 401 came back for `access_token`: renew only if that is still the present one."""
     yield Do(s._run.ledger.load, s._house.store.blocking)
-    present = s._run.record.token
+    record = s._run.record
+    present = record.token
     if present is not None and hmac.compare_digest(present.access_token.encode(), access_token.encode()):
-        if s._run.record.renewable:
-            yield Join(launch_renewal(s, Origin.PROVIDER))
-        else:
+        if not record.renewable:
             return present
+        flight = launch_renewal(s, Origin.PROVIDER, record)
+        if flight is not None:
+            yield Join(flight)
     return (yield from token(s, 0.0))
 
 

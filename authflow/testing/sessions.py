@@ -144,7 +144,7 @@ class StandIn:
 class _SyncStandIn(StandIn):
     def send(self, request: httpx.Request) -> httpx.Response:
         answer = self.answer(request)
-        return self.real.send(request) if answer is None else answer  # type: ignore[no-any-return]
+        return self.real.send(request) if answer is None else answer
 
     def close(self) -> None:
         self.real.close()

@@ -317,8 +317,9 @@ async def test_every_argument_reaches_the_provider(manager: Any) -> None:
     later = Later()
     login = await in_background(
         lambda: manager.login(
-            "acme", open_url=later, scope=["extra"], login_hint="ada", prompt="login", max_age=60, acr_values=["a", "b"],
-            ui_locales="de", domain_hint="example.com", params={"audience": "api"}, fetch_groups=True,
+            "acme", open_url=later, scope=["extra"], login_hint="ada", prompt="login", max_age=60,
+            acr_values=["a", "b"], ui_locales="de", domain_hint="example.com", params={"audience": "api"},
+            fetch_groups=True,
         )
     )  # fmt: skip
     sent = parse_qs(urlsplit(await opened(later)).query)
@@ -437,7 +438,9 @@ def test_a_coroutine_opener_on_a_sync_manager_is_refused(dev: DevProvider) -> No
         assert manager["acme"].state is State.IDLE
 
 
-async def test_two_accounts_of_one_provider_do_not_touch(manager: Any, dev: DevProvider, browser: ScriptedBrowser) -> None:
+async def test_two_accounts_of_one_provider_do_not_touch(
+    manager: Any, dev: DevProvider, browser: ScriptedBrowser
+) -> None:
     await go(manager.login("acme", open_url=browser))
     dev.auto = "grace"
     with ScriptedBrowser() as second:
