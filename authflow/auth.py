@@ -107,7 +107,7 @@ class SessionAuth(_Base):
 
     def _check(self, url: httpx.URL) -> None:
         allowed = self._bearer.allowed_origins
-        if allowed is not self._allowed:
+        if allowed != self._allowed:
             self._origins = frozenset(filter(None, map(_read_origin, allowed)))
             self._allowed = allowed
         if (url.raw_scheme, url.raw_host, url.port) not in self._origins:
