@@ -71,6 +71,10 @@ class Chromium:
         context.set_default_timeout(SECONDS_A_STEP * 1000)
         return context
 
+    async def new_page(self, **settings: Any) -> Any:
+        """A page in a profile of its own; `page.context` is the profile."""
+        return await (await self.new_context(**settings)).new_page()
+
     async def _launch(self) -> None:
         from playwright.async_api import async_playwright
 
@@ -138,7 +142,7 @@ class RealBrowser:
 
     async def _go(self, url: str) -> None:
         if self._page is None:
-            self._page = await (await self._chromium.new_context()).new_page()
+            self._page = await self._chromium.new_page()
             self._page.on("console", self._note)
             self._page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         if self.detour is not None:
