@@ -23,6 +23,7 @@ from .errors import AuthflowError, ErrorInfo, InvalidTransition, NotSupported
 from .events import AuthEvent, Origin
 from .flows import Directory
 from .ledger import Ledger
+from .protocol.urls import origin_of
 from .providers.base import Provider
 from .records import Key, SessionRecord, Token, User, decode_profile
 from .sealing import Sealer
@@ -38,6 +39,7 @@ SESSION = "session/"
 ATTEMPT = "attempt/"
 PENDING_PREFIX = "pending/"
 CURRENT = "current"
+RENEW_AGAIN = 30.0  # seconds until keep_fresh() asks again for a renewal of which nothing was heard
 
 
 class House:
@@ -116,6 +118,9 @@ class SessionCore:
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
         self._stale = False
+        self._trusted: frozenset[str] | None = None
+        self._origins: frozenset[str] | None = None
+        self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
         self._time = house.clock.time
         self._monotonic = house.clock.monotonic
         self._run = Run(Ledger(key, SESSION, house.store, house.clock, self._publish), beside=False)
@@ -225,6 +230,13 @@ class SessionCore:
                 f"There is no diagram format {format!r}.", hint="Formats: mermaid, dot, svg."
             ) from None
 
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins that `auth` sends the token to."""
+        if self._origins is None:
+            self._origins = frozenset(origin_of(origin) for origin in self._provider.api_origins)
+        return self._origins
+
     # ── signals, filtered to this session ────────────────────────────────────────────────────────────
 
     @property
@@ -287,7 +299,10 @@ class SessionCore:
         if self._notified == record.generation:
             return
         if self._run.ledger.now() >= record.expires_at - self._house.expiring_notice:
-            self._notified = record.generation
+            with self._mutex:
+                told, self._notified = self._notified == record.generation, record.generation
+            if told:
+                return
             self._publish(
                 msgspec.structs.replace(
                     self._current_event(), at=self._run.ledger.now(), reason="expiring", origin=Origin.CLOCK.value
@@ -297,13 +312,13 @@ class SessionCore:
 
     def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
         """Called by the ledger, inside its turn: number the event, refresh the caches, post it."""
-        with self._mutex:
+        with self._mutex:  # two ledgers may publish at once: numbered and posted in one go, or out of order
             self._seq += 1
             event = msgspec.structs.replace(event, seq=self._seq)
+            self._outbox.post(signals, self, str(self._key), event)
         self._recache()
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
-        self._outbox.post(signals, self, str(self._key), event)
         recorder = self._house.recorder
         if recorder is not None:
             recorder.event(str(self._key), event)
@@ -330,6 +345,7 @@ class SessionCore:
             until = renewal.renew_at(record, self._jitter)
             if not record.renewable and record.expires_at is not None:
                 until = record.expires_at
+            until = min(until, self._lifetime_end() or until)
             self._fresh = (record.token, until - ahead, mono + (until - ahead - wall))
         else:
             self._fresh = None
@@ -356,20 +372,31 @@ class SessionCore:
         record = self._run.record
         waits = [self._next_deadline()]
         now = self._run.ledger.now()
-        if record.state is State.AUTHENTICATED and record.expires_at is not None:
-            if self._notified != record.generation:
-                waits.append(record.expires_at - self._house.expiring_notice)
-            if self._house.fresh_ahead and record.renewable:
-                waits.append(max(renewal.renew_at(record, self._jitter), record.retry_at or 0.0))
+        if record.state is State.AUTHENTICATED and record.expires_at and self._notified != record.generation:
+            waits.append(record.expires_at - self._house.expiring_notice)
+        waits.append(self._renew_ahead_at())
         if self._run.ledger.unsaved is not None:
             waits.append(now + 1.0)
         return min((when for when in waits if when is not None), default=None)
 
+    def _renew_ahead_at(self) -> float | None:
+        """When `keep_fresh()` renews; None: not now, or never."""
+        record = self._run.record
+        if not self._house.fresh_ahead or record.state is not State.AUTHENTICATED or not record.renewable:
+            return None
+        due = max(renewal.renew_at(record, self._jitter), record.retry_at or 0.0)
+        asked = self._asked
+        if asked is not None and asked[:3] == (record.epoch, record.generation, record.failures):
+            # One is on its way, or came to nothing (no store, say): not again at once.
+            due = max(due, asked[3] + RENEW_AGAIN)
+        return due
+
     def _current_event(self) -> AuthEvent:
         """The present state as an event that nobody can mistake for a login."""
+        seq = self._seq  # read before the record: at worst an event is told twice, never left out
         record = self._run.record
         return AuthEvent(
-            seq=self._seq,
+            seq=seq,
             at=record.since,
             owner=self._key.owner,
             provider=self._key.provider,

@@ -185,7 +185,7 @@ def _not_connected(where: str, error: BaseException | None) -> ConnectFailed:
 def _private_refused(host: str) -> ConnectFailed:
     return ConnectFailed(
         f"{printable(host, 253)} is a private address, and this provider's issuer is a public one.",
-        hint="Public metadata must not point into your network. If the provider is yours, use its private issuer.",
+        hint="Public metadata must not point into your network. If it is yours, name that endpoint in the settings.",
     )
 
 

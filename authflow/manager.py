@@ -25,7 +25,7 @@ from .clock import Clock, SystemClock
 from .core import SESSION, House, SessionCore
 from .drive import AsyncShell, Op, Recorder, SyncShell
 from .engine import next_deadline
-from .errors import AuthflowError, ConfigurationError, ErrorInfo, UnknownProvider
+from .errors import AuthflowError, ConfigurationError, ErrorInfo, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
 from .http import AsyncHttp, Http
 from .operations import Completion, LogoutResult
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .scheduler import AsyncScheduler, Scheduler
+
+LOOK_AGAIN = 1.0  # seconds, after a store could not be read
 
 S = TypeVar("S", bound=SessionCore)
 T = TypeVar("T")
@@ -230,7 +232,7 @@ class _Manager(_Sessions[S]):
         if not store_key.startswith(SESSION):
             return None
         session = self._house.sessions.get(Key.parse(store_key.removeprefix(SESSION)))
-        return None if session is None or session._run.ledger.writing else session
+        return None if session is None or session._run.ledger.writing == threading.get_ident() else session
 
     def _arm(self, session: SessionCore) -> None:
         raise TypeError("a manager has a colour")
@@ -270,7 +272,7 @@ class SessionManager(_Manager[Session]):
         self._scheduler: Scheduler | None = None
         super().__init__(
             providers,
-            SyncShell(Http(http, clock=clock), clock, recorder),
+            SyncShell(Http(http), clock, recorder),
             Signals(loop=loop, clock=clock),
             store=store,
             single_user=single_user,
@@ -344,7 +346,7 @@ class SessionManager(_Manager[Session]):
         return cast(SyncShell, self._house.shell).run("", operation)
 
     def _arm(self, session: SessionCore) -> None:
-        due = self._due_at(session)
+        due = 0.0 if session._stale else self._due_at(session)
         if due is None:
             if self._scheduler is not None:
                 self._scheduler.cancel(session)
@@ -359,13 +361,13 @@ class SessionManager(_Manager[Session]):
 
     def _fire(self, key: Hashable) -> None:
         session = cast(Session, key)
-        if session._stale:
-            session._stale = False
-            session._run.ledger.catch_up()
-        session._tick()
+        readable = look_at(session)
         renew_ahead(session)
         session._outbox.hand_over()
-        self._arm(session)
+        if readable:
+            self._arm(session)
+        elif self._scheduler is not None:
+            self._scheduler.at(session, self._house.clock.monotonic() + LOOK_AGAIN)
 
     def _noticed(self, store_key: str) -> None:
         session = self._noticed_session(store_key)
@@ -399,7 +401,7 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         self._thread = 0
         super().__init__(
             providers,
-            AsyncShell(AsyncHttp(http, clock=clock), clock, recorder),
+            AsyncShell(AsyncHttp(http), clock, recorder),
             Signals(clock=clock, asynchronous=True),
             store=store,
             single_user=single_user,
@@ -506,26 +508,22 @@ class AsyncSessionManager(_Manager[AsyncSession]):
 
         session = cast(AsyncSession, key)
 
-        def act() -> None:
-            if session._stale:
-                session._stale = False
-                session._run.ledger.catch_up()
-            session._tick()
-
-        await (asyncio.to_thread(act) if self._house.store.blocking else _at_once(act))
+        if self._house.store.blocking:
+            readable = await asyncio.to_thread(look_at, session)
+        else:
+            readable = look_at(session)
         renew_ahead(session)
         session._outbox.hand_over()
-        self._set_alarm(session)
+        if readable:
+            self._set_alarm(session)
+        elif self._scheduler is not None:
+            self._scheduler.at(session, self._house.clock.monotonic() + LOOK_AGAIN)
 
     def _noticed(self, store_key: str) -> None:
         session = self._noticed_session(store_key)
         if session is not None and not self._closed:
             session._stale = True
             self._arm(session)
-
-
-async def _at_once(act: Any) -> None:
-    act()
 
 
 def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
@@ -544,16 +542,26 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
     return found
 
 
+def look_at(session: SessionCore) -> bool:
+    """What the clock or a notice of the store demands. False: the store could not be read; look again."""
+    try:
+        if session._stale:
+            session._stale = False
+            session._run.ledger.catch_up()
+        session._tick()
+    except StoreError:
+        session._stale = True
+        return False
+    return True
+
+
 def renew_ahead(session: SessionCore) -> None:
     """`keep_fresh()`: begins a renewal when it is due."""
-    from .chart import State
-    from .renewal import renew_at
-
     record, now = session._run.record, session._run.ledger.now()
-    if not session._house.fresh_ahead or record.state is not State.AUTHENTICATED or not record.renewable:
-        return
-    if now >= renew_at(record, session._jitter) and now >= (record.retry_at or 0.0):
-        operations.launch_renewal(session, Origin.CLOCK)
+    due = session._renew_ahead_at()
+    if due is not None and now >= due:
+        session._asked = (record.epoch, record.generation, record.failures, now)
+        operations.launch_renewal(session, Origin.CLOCK, record)
 
 
 def snapshot_of(session: SessionCore) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from .drive import AsyncShell, Op, SyncShell
 from .errors import ConfigurationError, InvalidCall, NotSupported
 from .events import AuthEvent
 from .operations import Begun, Completion, LoginOptions, LogoutResult
-from .protocol.urls import origin_of
 from .records import Token
 
 if TYPE_CHECKING:
@@ -214,11 +213,6 @@ class Session(SessionCore):
         """`httpx.get(url, auth=session.auth)`: a valid token on every request to the provider's APIs."""
         return session_auth(self)
 
-    @property
-    def allowed_origins(self) -> frozenset[str]:
-        """The origins that `auth` sends the token to."""
-        return frozenset(origin_of(origin) for origin in self._provider.api_origins)
-
     def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> Session:
         """Brings a saved session back: validated, renewed and the user fetched first where that is needed."""
         options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
@@ -340,11 +334,6 @@ class AsyncSession(SessionCore):
     def auth(self) -> SessionAuth:
         """`await client.get(url, auth=session.auth)`."""
         return session_auth(self)
-
-    @property
-    def allowed_origins(self) -> frozenset[str]:
-        """The origins that `auth` sends the token to."""
-        return frozenset(origin_of(origin) for origin in self._provider.api_origins)
 
     async def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> AsyncSession:
         """See `Session.restore`."""

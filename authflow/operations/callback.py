@@ -42,6 +42,7 @@ from .ending import NO_LOGIN_HERE, drop_rivals, fail, failure_of, give_up
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, use_pending
 from .runs import open_beside
 from .signing_out import discard
+from .wire import reach
 
 EXCHANGE_SECONDS: Final = 60.0
 USED_SECONDS: Final = 60.0
@@ -144,7 +145,7 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
 def _check_and_exchange(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -> Op[AuthEvent]:
     house = s._house
     try:
-        metadata = yield from flows.discover(s.provider, house.directory, run.ledger.now())
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, run.ledger.now()))
         check_callback(s.provider, metadata, params)
     except AuthflowError as error:
         raise (yield from fail(s, run, pending.attempt, error, Phase.CALLBACK)) from error
@@ -163,7 +164,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
     """The code against tokens, the tokens checked and stored. Whoever waits may leave; this goes on."""
     house = s._house
     try:
-        granted = yield from flows.exchange(
+        granted = yield from reach(s, flows.exchange(
             s.provider,
             metadata,
             house.directory,
@@ -177,7 +178,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             acr_values=pending.acr_values,
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
-        )
+        ))
     except flows.TokensRefused as refused:
         failed = yield from fail(s, run, pending.attempt, refused.cause, Phase.VALIDATE)
         yield from discard(s, metadata, refused.token)
@@ -265,4 +266,3 @@ def _same_again(house: House, s: SessionCore, pending: Pending, params: Callback
     if found.outcome is None:
         raise failure_of(found.error)
     return Completion(session=s, event=found.outcome, app_data=found.app_data)
-

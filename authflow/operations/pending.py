@@ -78,12 +78,15 @@ def finish_pending(house: House, state: str, outcome: AuthEvent | None, error: E
 
 
 def remove_pending(house: House, refs: Sequence[PendingRef]) -> None:
-    """What is no longer waited for is forgotten; a callback of it is then one of no pending login."""
+    """What is no longer waited for is forgotten; a callback of it is then one of no pending login.
+
+    A used one stays: the same callback again is told what it came to.
+    """
     for ref in refs:
         key = PENDING_PREFIX + ref.state_hash
         try:
             found = house.store.load(key)
-            if found is not None:
+            if found is not None and msgspec.msgpack.decode(found[0], type=Pending).used_at is None:
                 house.store.swap(key, found[1], None)
         except StoreError:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -34,8 +34,10 @@ from ..records import SessionRecord, Token
 from .callback import tokens_of
 from .ending import sign_in_required, unavailable
 from .signing_out import discard
+from .wire import reach
 
 _UNSAVED_PAUSES: Final = (0.2, 0.5, 1.0)
+_MOST_RACES: Final = 8
 
 
 def token(s: SessionCore, min_ttl: float) -> Op[Token]:
@@ -146,44 +148,30 @@ def _renew(s: SessionCore, origin: Origin) -> Op[tuple[AuthflowError | None, Aut
 
 
 def _renew_once(s: SessionCore, origin: Origin) -> Op[AuthEvent | None]:
-    house, ledger = s._house, s._run.ledger
+    house = s._house
     s._refusal = None
-    asked = ledger.record
-    yield Do(ledger.catch_up, house.store.blocking)
-    yield from _await_other_process(s)
-    record = ledger.record
-    if record.state not in LIVE or record.token is None:
-        raise sign_in_required(s)
-    if (record.epoch, record.generation) != (asked.epoch, asked.generation):
+    claimed = yield from _claim(s, origin)
+    if claimed is None:
         return None
-    if not record.renewable:
-        raise unavailable(record, "The provider does not accept the refresh token any more.")
-    now = ledger.now()
-    facts = Facts(
-        now=now,
-        origin=origin,
-        epoch=record.epoch,
-        deadline=now + 2 * s.provider.timeout + 5.0,
-        refresher=house.process,
-    )
-    yield Do(partial(ledger.commit, Trigger.REFRESH, facts), house.store.blocking)
+    record, now = claimed
     s._outbox.hand_over()
     metadata: ServerMetadata | None = None
     try:
-        metadata = yield from flows.discover(s.provider, house.directory, now)
-        granted = yield from flows.refresh(
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
+        granted = yield from reach(s, flows.refresh(
             s.provider,
             metadata,
             house.directory,
-            token=record.token,
+            token=cast(Token, record.token),
             claims=claims_of(record),
             scope=record.scope,
             now=now,
-        )
+        ))
     except flows.TokensRefused as refused:
-        event = yield from _defer(s, record, refused.cause)
+        unwanted, spent = _unwanted(record, refused.token)
+        event = yield from _defer(s, record, refused.cause, spent=spent)
         if metadata is not None:
-            yield from discard(s, metadata, refused.token)
+            yield from discard(s, metadata, unwanted)
         return event
     except AuthflowError as error:
         return (yield from _defer(s, record, error))
@@ -194,7 +182,43 @@ def _renew_once(s: SessionCore, origin: Origin) -> Op[AuthEvent | None]:
     return (yield from _take_renewed(s, record, metadata, granted))
 
 
-def _take_renewed(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[AuthEvent]:
+def _claim(s: SessionCore, origin: Origin) -> Op[tuple[SessionRecord, float] | None]:
+    """Commits `refresh`; gives the record that is renewed, and when. None: another process did it meanwhile."""
+    house, ledger = s._house, s._run.ledger
+    asked = ledger.record
+    for _ in range(_MOST_RACES):
+        yield Do(ledger.catch_up, house.store.blocking)
+        yield from _await_other_process(s)
+        record = ledger.record
+        if record.state not in LIVE or record.token is None:
+            raise sign_in_required(s)
+        if _generation(record) != _generation(asked):
+            return None
+        if not record.renewable:
+            raise unavailable(record, "The provider does not accept the refresh token any more.")
+        facts = _claim_facts(s, record, origin)
+        try:
+            yield Do(partial(ledger.commit, Trigger.REFRESH, facts), house.store.blocking)
+        except InvalidTransition:
+            continue  # another process was faster: wait for it
+        return record, facts.now
+    raise unavailable(ledger.record, "Other processes keep renewing this session.")
+
+
+def _claim_facts(s: SessionCore, record: SessionRecord, origin: Origin) -> Facts:
+    now = s._run.ledger.now()
+    return Facts(
+        now=now,
+        origin=origin,
+        epoch=record.epoch,
+        deadline=now + 2 * s.provider.timeout + 5.0,
+        refresher=s._house.process,
+    )
+
+
+def _take_renewed(
+    s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted
+) -> Op[AuthEvent | None]:
     """New tokens: stored or revoked."""
     house, ledger = s._house, s._run.ledger
     facts = Facts(
@@ -202,34 +226,70 @@ def _take_renewed(s: SessionCore, record: SessionRecord, metadata: ServerMetadat
     )
     for delay in (*_UNSAVED_PAUSES, None):
         try:
-            event: AuthEvent = yield Do(partial(ledger.commit, Trigger.REFRESHED, facts), house.store.blocking)
+            event: AuthEvent = yield Do(
+                partial(_commit_outcome, s, record, Trigger.REFRESHED, facts), house.store.blocking
+            )
             return event
         except InvalidTransition:
             yield from discard(s, metadata, granted.token)
             raise sign_in_required(s) from None
         except StoreError as error:
             if delay is None:
-                deferred = yield from _defer(s, record, error)
-                yield from discard(s, metadata, granted.token)
+                unwanted, spent = _unwanted(record, granted.token)
+                deferred = yield from _defer(s, record, error, spent=spent)
+                yield from discard(s, metadata, unwanted)
                 return deferred
             yield Wait(delay)
     raise StoreError("The renewed session could not be stored.")
 
 
-def _defer(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[AuthEvent]:
-    """A renewal failed: what that means is `renewal.judge`'s word."""
+def _commit_outcome(s: SessionCore, record: SessionRecord, trigger: Trigger, facts: Facts) -> AuthEvent:
+    """Commits how a renewal ended, also when the clock has given it up meanwhile: the machine was suspended
+    while the answer was on its way. That answer still counts, the refresh token was used for it."""
+    ledger = s._run.ledger
+    present = ledger.record
+    given_up = present.state is State.AUTHENTICATED and _generation(present) == _generation(record)
+    if given_up and trigger is not Trigger.REVOKE:
+        ledger.commit(Trigger.REFRESH, _claim_facts(s, record, Origin.PROVIDER))
+    return ledger.commit(trigger, facts)
+
+
+def _unwanted(record: SessionRecord, refused: Token) -> tuple[Token, bool]:
+    """What is revoked of tokens that cannot be kept, and whether the old refresh token was spent for them."""
+    kept = None if record.token is None else record.token.refresh_token
+    if refused.refresh_token == kept:
+        return replace(refused, refresh_token=None), False
+    return refused, True
+
+
+def _generation(record: SessionRecord) -> tuple[int, int]:
+    return record.epoch, record.generation
+
+
+def _defer(
+    s: SessionCore, record: SessionRecord, error: AuthflowError, *, spent: bool = False
+) -> Op[AuthEvent | None]:
+    """A renewal failed: what that means is `renewal.judge`'s word. None: another process renewed meanwhile.
+
+    `spent`: the refresh token was used, and what came for it is not kept. It is never presented again.
+    """
     house, ledger = s._house, s._run.ledger
     error.add_facts(phase=error.phase or Phase.REFRESH)
     s._refusal = error
-    verdict, _ = renewal.judge(error)
+    verdict = renewal.Verdict.SIGN_IN_AGAIN if spent else renewal.judge(error).verdict
+    if verdict is renewal.Verdict.SIGN_IN_AGAIN:
+        read = yield from _read_again(s)
+        if ledger.record.state not in LIVE:
+            raise sign_in_required(s)
+        if _generation(ledger.record) != _generation(record):
+            return None
+        if not (read or spent):
+            verdict = renewal.Verdict.TRY_LATER
     now = ledger.now()
     trigger = Trigger.DEFER
     retry_at: float | None = None
     reason = "provider_unreachable"
     if verdict is renewal.Verdict.SIGN_IN_AGAIN:
-        yield Do(ledger.catch_up, house.store.blocking)
-        if ledger.record.generation != record.generation or ledger.record.epoch != record.epoch:
-            return s._current_event()
         reason = "revoked"
         if record.expires_at is not None and record.expires_at <= now:
             trigger = Trigger.REVOKE
@@ -249,10 +309,19 @@ def _defer(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[Au
         reauth_required=verdict is renewal.Verdict.SIGN_IN_AGAIN,
     )
     try:
-        event: AuthEvent = yield Do(partial(ledger.commit, trigger, facts), house.store.blocking)
+        event: AuthEvent = yield Do(partial(_commit_outcome, s, record, trigger, facts), house.store.blocking)
     except InvalidTransition:
         raise sign_in_required(s) from None
     return event
+
+
+def _read_again(s: SessionCore) -> Op[bool]:
+    """Learns whether another process has won. False: the store cannot be read, so nobody knows."""
+    try:
+        yield Do(s._run.ledger.catch_up, s._house.store.blocking)
+    except StoreError:
+        return False
+    return True
 
 
 def _await_other_process(s: SessionCore) -> Op[None]:
@@ -270,4 +339,3 @@ def claims_of(record: SessionRecord) -> dict[str, Any] | None:
 
 def lives(record: SessionRecord, now: float, min_ttl: float) -> bool:
     return record.expires_at is None or record.expires_at - now > max(0.0, min_ttl)
-

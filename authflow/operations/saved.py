@@ -33,6 +33,7 @@ from .renewing import lives, refresh
 from .runs import already
 from .signing_in import requested_scope
 from .signing_out import discard
+from .wire import reach
 
 
 def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[AuthEvent]:
@@ -42,19 +43,19 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
     if s._run.record.state in LIVE:
         raise already(s)
     kept = _open_saved(s, saved)
-    metadata = yield from flows.discover(s.provider, house.directory, ledger.now())
+    metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
     granted = _kept_grant(kept)
     if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
         granted = yield from _renew_saved(s, metadata, kept, options)
     profile = granted.profile
     if options.fetch_user and profile is None and kept.profile is None:
-        profile = yield from flows.fetch_profile(
+        profile = yield from reach(s, flows.fetch_profile(
             s.provider,
             metadata,
             token=granted.token,
             claims=granted.claims or {},
             fetch_groups=options.fetch_groups,
-        )
+        ))
     tokens = tokens_of(granted, ledger.now(), profile=profile)
     tokens = replace(
         tokens,
@@ -146,7 +147,7 @@ def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options:
             phase=Phase.REFRESH,
         )
     try:
-        granted: Granted = yield from flows.refresh(
+        granted: Granted = yield from reach(s, flows.refresh(
             s.provider,
             metadata,
             s._house.directory,
@@ -154,7 +155,7 @@ def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options:
             claims=_kept_grant(kept).claims,
             scope=kept.scope,
             now=s._run.ledger.now(),
-        )
+        ))
     except flows.TokensRefused as refused:
         yield from discard(s, metadata, refused.token)
         raise refused.cause from None
@@ -165,4 +166,3 @@ def _subject(s: SessionCore, profile: Profile | None) -> str:
     if profile is None:
         return ""
     return str(profile.data.get("sub") or profile.id) if s.provider.openid else profile.id
-

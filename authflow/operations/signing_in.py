@@ -31,6 +31,7 @@ from ..errors import (
     Phase,
 )
 from ..events import AuthEvent
+from ..http import warm_tls
 from ..protocol.authorization import build_authorization_url
 from ..records import Pending, PendingRef
 from .callback import receive, recognise
@@ -38,6 +39,7 @@ from .data import Begun, LoginOptions
 from .ending import cancel, fail, give_up, judge_end, let_go
 from .pending import hash_of, store_pending
 from .runs import run_for
+from .wire import reach
 
 
 def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
@@ -86,11 +88,13 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     except BaseException:
         let_go(run, pending.attempt)
         raise
+    if not s.provider.allow_insecure_loopback:
+        warm_tls()  # while the human is on the way, not when the code has arrived
     yield Tell(s._outbox)
     if binding is not None and not isinstance(agent, Web):
         s._bindings[pending.attempt] = binding
     try:
-        metadata = yield from flows.discover(s.provider, house.directory, now)
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
         url = build_authorization_url(
             s.provider,
             metadata,

@@ -8,10 +8,7 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final
-
-import httpx
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Final
 
 from .. import flows
 from ..chart import PENDING, Trigger
@@ -20,21 +17,19 @@ from ..drive import Call, Do, Op, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
-    DeadlineExceeded,
     ErrorInfo,
     InvalidCall,
     InvalidTransition,
-    Sent,
 )
 from ..events import AuthEvent
 from ..protocol.messages import ServerMetadata
-from ..protocol.step import LIMITS, limits_of
 from ..records import BLANK, Key, Token
 
 if TYPE_CHECKING:
-    from ..protocol.step import Flow
+    pass
 from .data import LogoutResult
 from .ending import cancel
+from .wire import reach
 
 LOGOUT_SECONDS: Final = 10.0
 
@@ -59,7 +54,7 @@ def sign_out(
     errors: list[ErrorInfo] = []
     until = ledger.now() + LOGOUT_SECONDS
     try:
-        metadata = yield from _within(s, until, flows.discover(s.provider, house.directory, ledger.now()))
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()), until)
     except AuthflowError as error:
         return LogoutResult(True, cancelled, persisted, revoked, errors=(error.info,))
     if revoke:
@@ -96,7 +91,7 @@ def _revoke_all(
         if value is None:
             continue
         try:
-            done = yield from _within(s, until, flows.revoke(s.provider, metadata, token=value, token_type_hint=hint))
+            done = yield from reach(s, flows.revoke(s.provider, metadata, token=value, token_type_hint=hint), until)
         except AuthflowError as error:
             errors.append(error.info)
             done = False
@@ -107,29 +102,6 @@ def discard(s: SessionCore, metadata: ServerMetadata, unwanted: Token) -> Op[Non
     """Tokens that will not be kept are revoked; that this fails changes nothing any more."""
     until = s._run.ledger.now() + LOGOUT_SECONDS
     yield from _revoke_all(s, metadata, unwanted, until, {}, [])
-
-
-def _within(s: SessionCore, until: float, flow: Flow[Any]) -> Op[Any]:
-    """A flow whose calls together end at `until`."""
-    try:
-        step = next(flow)
-        while True:
-            left = until - s._run.ledger.now()
-            if left <= 0:
-                late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
-                step = flow.throw(late)
-                continue
-            if isinstance(step, httpx.Request):
-                limits = limits_of(step)
-                step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))
-            try:
-                answer = yield step
-            except AuthflowError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
-    except StopIteration as stop:
-        return stop.value
 
 
 def forget(s: SessionCore) -> Op[AuthEvent]:
@@ -160,4 +132,3 @@ def move(s: SessionCore, owner: str) -> Op[None]:
 
 def _remote(error: Exception, said: str) -> ErrorInfo:
     return error.info if isinstance(error, AuthflowError) else ErrorInfo(code="logout_incomplete", message=said)
-

@@ -1,0 +1,68 @@
+"""Flows on the wire: what a session lets a flow's requests reach, and for how long.
+
+Rule: metadata of a public issuer must not lead into this network. The issuer's own host, and every host that
+the application itself named, may be anywhere; a host that only the metadata name must be a public address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from msgspec.structs import replace
+
+from ..core import SessionCore
+from ..drive import Op
+from ..errors import AuthflowError, DeadlineExceeded, Sent
+from ..http import PRIVATE
+from ..protocol.step import LIMITS, limits_of
+from ..protocol.urls import is_private_host
+from ..providers.base import Provider
+
+if TYPE_CHECKING:
+    from ..protocol.step import Flow
+
+T = TypeVar("T")
+
+
+def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
+    """Runs `flow` with its requests fenced; with `until`, its calls together end then (seconds since the epoch)."""
+    if s._trusted is None:
+        s._trusted = trusted_hosts(s.provider)
+    trusted = s._trusted
+    try:
+        step = next(flow)
+        while True:
+            left = None if until is None else until - s._run.ledger.now()
+            if left is not None and left <= 0:
+                late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
+                step = flow.throw(late)
+                continue
+            if isinstance(step, httpx.Request):
+                if trusted and step.url.host not in trusted:
+                    step.extensions[PRIVATE] = False
+                if left is not None:
+                    limits = limits_of(step)
+                    step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))
+            try:
+                answer = yield step
+            except AuthflowError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+def trusted_hosts(provider: Provider) -> frozenset[str]:
+    """The hosts that may be private; empty when any may, because the issuer itself is a private address."""
+    named = [provider.issuer, *(getattr(provider, one.name) for one in fields(provider) if _is_endpoint(one.name))]
+    hosts = frozenset(urlsplit(url).hostname or "" for url in named if isinstance(url, str))
+    return frozenset() if any(is_private_host(host) for host in hosts) else hosts
+
+
+def _is_endpoint(name: str) -> bool:
+    return name.endswith("_endpoint") or name == "jwks_uri"
