@@ -88,7 +88,7 @@ def test_the_first_lines_say_what_to_install() -> None:
 
 
 def test_every_block_of_python_is_run_by_a_test_here() -> None:
-    words = ["on_login.connect", "on_live_changed", "sealing_key", "Starlette(", "def test_ada"]
+    words = ["on_login.connect", "on_live_changed", "sealing_key", "Starlette(", "def test_ada", "def test_an_expired"]
 
     assert len(BLOCKS) == len(words)
     assert all(block_with(word) for word in words)
@@ -128,8 +128,9 @@ def test_the_web_application_runs() -> None:
     assert told == ["200 hello Ada Lovelace", "hello Ada Lovelace", "401"]
 
 
-def test_the_test_runs() -> None:
+def test_the_tests_run() -> None:
     run(block_with("def test_ada"), "test_ada_signs_in()")
+    run(block_with("def test_an_expired"), "test_an_expired_session_asks_for_a_sign_in()")
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)|(?:src|srcset)=\"([^\"]+)\"", README))))

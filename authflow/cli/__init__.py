@@ -17,13 +17,15 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show an arrow shows a question mark
+    words = sys.argv[1:] if args is None else list(args)
     if missing("click", "rich"):
-        print(f"The authflow command needs what is not installed here. Type:\n\n    {install('cli')}", file=sys.stderr)
+        extra = "demo" if "demo" in words else "cli"
+        print(f"The authflow command needs what is not installed here. Type:\n\n    {install(extra)}", file=sys.stderr)
         return 2
 
     from .main import run
 
-    return run(args)
+    return run(words)
 
 
 def missing(*modules: str) -> bool:

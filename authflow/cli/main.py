@@ -55,10 +55,10 @@ def command() -> None:
     """
 
 
-def run(args: Sequence[str] | None = None) -> int:
+def run(args: Sequence[str]) -> int:
     """Runs one command line; returns the exit status and lets no traceback out for what a user can do."""
     try:
-        status = command.main(args=None if args is None else list(args), prog_name="authflow", standalone_mode=False)
+        status = command.main(args=list(args), prog_name="authflow", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

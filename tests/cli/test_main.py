@@ -50,13 +50,15 @@ def test_a_command_that_is_not_typed_is_not_loaded() -> None:
 
 
 @pytest.mark.parametrize("blocked", ["click", "rich"])
-@pytest.mark.parametrize("words", [[], ["--help"], ["demo"], ["verify"]])
-def test_without_the_extra_it_prints_the_line_that_installs_it(authflow, words, blocked: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "extra"), [([], "cli"), (["--help"], "cli"), (["verify"], "cli"), (["demo"], "demo")]
+)
+def test_without_the_extra_it_prints_the_line_that_installs_it(authflow, words, extra: str, blocked: str) -> None:
     told = authflow(*words, blocked=(blocked,))
 
     assert told.returncode == 2
     assert told.stdout == ""
-    assert "    pip install 'authflow-sessions[cli]'\n" in told.stderr
+    assert f"    pip install 'authflow-sessions[{extra}]'\n" in told.stderr
     assert "Traceback" not in told.stderr
 
 
