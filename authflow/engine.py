@@ -134,6 +134,7 @@ class Facts(msgspec.Struct, frozen=True):
     retry_at: float | None = None
     reauth_required: bool = False
     refresher: str | None = None
+    signed_in_at: float | None = None
     record: SessionRecord | None = None
 
 
@@ -237,7 +238,7 @@ def _authenticate(record: SessionRecord, facts: Facts) -> SessionRecord:
         scope=record.scope if facts.scope is None else facts.scope,
         fetch_user=record.fetch_user if facts.fetch_user is None else facts.fetch_user,
         fetch_groups=record.fetch_groups if facts.fetch_groups is None else facts.fetch_groups,
-        signed_in_at=facts.now,
+        signed_in_at=facts.now if facts.signed_in_at is None else facts.signed_in_at,
         refreshed_at=None,
         refresher=None,
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -42,7 +43,7 @@ class Ledger:
     """Blocking and thread-safe; a shell decides on which thread it is called."""
 
     __slots__ = (
-        "_foreign", "_loaded", "_publish", "_store", "_turn", "anchor", "clock", "key", "label", "orphans",
+        "_foreign", "_loaded", "_own", "_publish", "_store", "_turn", "anchor", "clock", "key", "label", "orphans",
         "record", "store_key", "unsaved", "version", "writing",
     )  # fmt: skip
 
@@ -54,13 +55,14 @@ class Ledger:
         self.version = 0
         self.label: str | None = None
         self.unsaved: StoreError | None = None
-        self.writing = False  # a notice that comes now is about our own change
+        self.writing = 0  # the thread that writes: a notice that comes on it is about our own change
         self.orphans: list[Token] = []  # tokens that another process stored and this one's logout ended
         self.anchor = (clock.time(), clock.monotonic())
         self._store = store
         self._publish = publish
         self._turn = threading.RLock()
         self._loaded = False
+        self._own: str | None = None  # the attempt whose code this process exchanges
         self._foreign: tuple[SessionRecord, int] | None = None
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -110,6 +112,7 @@ class Ledger:
                     return self._yield_to_foreign(planned)
                 try:
                     saved = self._write(planned.record)
+                    found = self._read() if isinstance(saved, Conflict) else None
                 except StoreError as error:
                     if trigger not in _WAYS_OUT:
                         raise
@@ -119,8 +122,10 @@ class Ledger:
                     self.version = saved
                     self.unsaved = None
                     self._foreign = None
+                    self._own = planned.record.attempt
                     return self._take_step(planned)
-                self._tell(*self._read())
+                if found is not None:
+                    self._tell(*found)
             raise StoreError(
                 f"The record of {self.key.provider!r} kept changing under this process.",
                 hint="Too many writers share one session; give each its own account or owner.",
@@ -173,24 +178,33 @@ class Ledger:
         """Moves the record to another key: stored there first, then removed here."""
         with self._turn:
             self.load()
-            made = self._store.swap(prefix + str(key), 0, msgspec.msgpack.encode(self.record))
+            new_key = prefix + str(key)
+            made = self._store.swap(new_key, 0, msgspec.msgpack.encode(self.record))
             if isinstance(made, Conflict):
                 raise StoreError(
                     "There is a session under the new key already.", hint="Move to a fresh owner, or forget that one."
                 )
-            old_key, old_version = self.store_key, self.version
-            self.key, self.store_key, self.version = key, prefix + str(key), made
-            if old_version:
-                self._store.swap(old_key, old_version, None)
+            try:
+                self._remove_stored()
+            except StoreError:
+                # Nobody may find it under both keys: it stays where it was.
+                with suppress(StoreError):
+                    self._store.swap(new_key, made, None)
+                raise
+            self.key, self.store_key, self.version = key, new_key, made
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
 
+    def _remove_stored(self) -> None:
+        if self.version and isinstance(self._store.swap(self.store_key, self.version, None), Conflict):
+            raise StoreError("The session was changed by another process meanwhile.", hint="Move it again.")
+
     def _write(self, record: SessionRecord) -> int | Conflict:
-        self.writing = True
+        self.writing = threading.get_ident()
         try:
             return self._store.swap(self.store_key, self.version, msgspec.msgpack.encode(record))
         finally:
-            self.writing = False
+            self.writing = 0
 
     def _read(self) -> tuple[SessionRecord, int]:
         found = self._store.load(self.store_key)
@@ -209,7 +223,7 @@ class Ledger:
 
     def _tell(self, stored: SessionRecord, version: int) -> None:
         """Takes over what another process stored, one row of the chart at a time."""
-        if self.record.state is State.EXCHANGING and stored.state in LIVE:
+        if self.record.state is State.EXCHANGING and stored.state in LIVE and self.record.attempt == self._own:
             # Another process signed in while this one exchanges its own code. This one goes on: if it
             # succeeds, its login is the newer one; if it fails, the other's stands.
             self._foreign = (stored, version)
@@ -217,6 +231,12 @@ class Ledger:
             self.record = msgspec.structs.replace(self.record, epoch=stored.epoch, generation=stored.generation)
             return
         self.version = version
+        if self.record.state is State.AUTHORIZING and stored.state is State.EXCHANGING:
+            # Another process exchanges a code of this login. Here it goes on waiting until that has an outcome:
+            # from exchanging, only the process that exchanges can become live.
+            return
+        if self.record.state is State.EXCHANGING and stored.state in LIVE:
+            self.record = msgspec.structs.replace(self.record, state=State.AUTHORIZING)  # it was found exchanging
         for _ in range(len(State)):
             seen = engine.observe(self.record, stored, self.clock.time())
             if not seen:
