@@ -30,6 +30,7 @@ from ..errors import (
     LoginCancelled,
     LoginTimedOut,
     Phase,
+    StoreError,
     ValidationFailed,
 )
 from ..events import AuthEvent, Origin
@@ -155,6 +156,9 @@ def _check_and_exchange(s: SessionCore, run: Run, pending: Pending, params: Call
         yield Do(partial(run.ledger.commit, Trigger.CALLBACK, facts), house.store.blocking)
     except InvalidTransition:
         raise CallbackRejected("The sign-in that this callback belongs to has ended.", hint=NO_LOGIN_HERE) from None
+    except StoreError as error:
+        # The pending attempt is used up: nobody can come back with it.
+        raise (yield from fail(s, run, pending.attempt, error, Phase.STORE)) from error
     yield Tell(s._outbox)
     event: AuthEvent = yield Own(_exchange(s, run, pending, metadata, params.code or ""))
     return event

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from .. import flows
 from ..chart import LIVE, Trigger
 from ..core import SessionCore
-from ..drive import Do, Op, Tell
+from ..drive import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
+    AuthflowError,
     InvalidCall,
     Phase,
     SealingKeyRequired,
@@ -43,19 +44,45 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
     if s._run.record.state in LIVE:
         raise already(s)
     kept = _open_saved(s, saved)
+    _check_age(s, kept)
+    event: AuthEvent = yield Own(_bring_back(s, kept, options))
+    return event
+
+
+def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEvent]:
+    """Renews, completes, commits. Whoever waits may leave: a refresh token that was used must not be lost."""
+    house, ledger = s._house, s._run.ledger
     metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
     granted = _kept_grant(kept)
     if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
         granted = yield from _renew_saved(s, metadata, kept, options)
+    try:
+        event = yield from _commit_restored(s, metadata, kept, granted, options)
+    except AuthflowError:
+        if granted.token is not kept.token:
+            yield from discard(s, metadata, granted.token)
+        raise
+    yield Tell(s._outbox)
+    return event
+
+
+def _commit_restored(
+    s: SessionCore, metadata: ServerMetadata, kept: Saved, granted: Granted, options: LoginOptions
+) -> Op[AuthEvent]:
+    house, ledger = s._house, s._run.ledger
     profile = granted.profile
     if options.fetch_user and profile is None and kept.profile is None:
-        profile = yield from reach(s, flows.fetch_profile(
-            s.provider,
-            metadata,
-            token=granted.token,
-            claims=granted.claims or {},
-            fetch_groups=options.fetch_groups,
-        ))
+        try:
+            asking = flows.fetch_profile(
+                s.provider,
+                metadata,
+                token=granted.token,
+                claims=granted.claims or {},
+                fetch_groups=options.fetch_groups,
+            )
+            profile = yield from reach(s, asking)
+        except flows.UNAVAILABLE as error:
+            granted = replace(granted, warning=error.info)  # it only adds to the session, as at sign-in
     tokens = tokens_of(granted, ledger.now(), profile=profile)
     tokens = replace(
         tokens,
@@ -70,11 +97,21 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
         scope=kept.scope or requested_scope(s, options),
         fetch_user=options.fetch_user,
         fetch_groups=options.fetch_groups,
+        signed_in_at=kept.signed_in_at,
         tokens=tokens,
     )
     event: AuthEvent = yield Do(partial(ledger.commit, Trigger.RESTORE, facts), house.store.blocking)
-    yield Tell(s._outbox)
     return event
+
+
+def _check_age(s: SessionCore, kept: Saved) -> None:
+    """`session_lifetime` counts from the sign-in: a dump does not stretch it."""
+    lifetime = s._house.session_lifetime
+    if lifetime is None or kept.signed_in_at is None or s._run.ledger.now() < kept.signed_in_at + lifetime:
+        return
+    raise SignInRequired(
+        "The saved session is older than session_lifetime allows.", hint="Sign in again.", phase=Phase.REFRESH
+    )
 
 
 def restore_stored(s: SessionCore) -> Op[bool]:

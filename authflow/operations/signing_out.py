@@ -123,7 +123,14 @@ def move(s: SessionCore, owner: str) -> Op[None]:
         return
     if new in house.sessions and house.sessions[new]._run.record != BLANK:
         raise InvalidCall(f"{owner!r} has a session of {new.provider!r} already.", hint="Move to a fresh owner.")
-    yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
+    # Whoever looked at the new owner's sessions made an empty one; it must not hear of this as of another's.
+    empty = house.sessions.pop(new, None)
+    try:
+        yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
+    except BaseException:
+        if empty is not None:
+            house.sessions.setdefault(new, empty)
+        raise
     house.sessions.pop(old, None)
     s._key = new
     house.sessions[new] = s
