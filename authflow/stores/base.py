@@ -19,12 +19,15 @@ class Conflict(NamedTuple):
 
 
 class Store(Protocol):
-    """Sync and thread-safe. `blocking` says that calls may wait for a disk or a network.
+    """Sync and thread-safe. `blocking` says that calls may wait for a disk or a network; `durable`, that the
+    bytes leave this process, so they have to be sealed.
 
     Every method raises `StoreError` when the store cannot be read or written; then nothing was changed.
+    A version that a key once had never comes back, not even after the key was removed and made again.
     """
 
     blocking: bool
+    durable: bool
 
     def load(self, key: str) -> tuple[bytes, int] | None:
         """The bytes under `key` and their version, or None."""

@@ -19,6 +19,7 @@ class MemoryStore:
     """`time` is injected for the time to live only (seconds since the epoch)."""
 
     blocking = False
+    durable = False
 
     def __init__(self, *, time: Callable[[], float] = time.time) -> None:
         self._time = time
