@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ A_REGISTRY = re.compile(r"registry\.npmjs|pypi\.org|files\.pythonhosted|deb\.deb
 
 
 def tracked_files() -> list[Path]:
-    if not (ROOT / ".git").exists():
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return [path for folder in ("authflow", "tests", "examples") for path in (ROOT / folder).rglob("*.py")]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
