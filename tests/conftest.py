@@ -14,6 +14,10 @@ import pytest
 
 from tests.real.browser import Chromium, RealBrowser, find_chromium
 
+# Files of tests that other test files subclass: their asserts count, under `python -O` too.
+REWRITTEN = ("tests.stores.contract",)
+pytest.register_assert_rewrite(*REWRITTEN)
+
 if TYPE_CHECKING:
     from authflow.testing import ScriptedBrowser
     from tests.real.panva_provider import Panva
