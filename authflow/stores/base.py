@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from ..errors import StoreError
+
 
 class Conflict(NamedTuple):
     """The key's version was not the expected one; `version` is what it is now (0: there is no such key)."""
@@ -58,3 +60,13 @@ class Store(Protocol):
     def close(self) -> None:
         """Lets go of files and connections. The data stays."""
         ...
+
+
+def key_bytes(key: str) -> bytes:
+    """The key as UTF-8. Raises `StoreError` for a text that is none (half of a surrogate pair)."""
+    try:
+        return key.encode()
+    except UnicodeEncodeError:
+        raise StoreError(
+            "A key of the store is no valid text.", hint="Owners, provider names and accounts are Unicode text."
+        ) from None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .base import Conflict
+from .notices import Notices
 
 _SWEEP_EVERY = 256
 
@@ -27,8 +28,7 @@ class MemoryStore:
         self._version = 0
         self._mutex = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._notices: dict[int, Callable[[str], None]] = {}
-        self._next_notice = 0
+        self._notices = Notices()
 
     def load(self, key: str) -> tuple[bytes, int] | None:
         with self._mutex:
@@ -50,9 +50,7 @@ class MemoryStore:
                 self._entries[key] = (data, made, None if ttl is None else self._time() + ttl)
             if self._version % _SWEEP_EVERY == 0:
                 self._sweep()
-            notices = tuple(self._notices.values())
-        for notice in notices:
-            notice(key)
+        self._notices.tell(key)
         return made
 
     @contextmanager
@@ -72,20 +70,10 @@ class MemoryStore:
         return iter(found)
 
     def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
-        with self._mutex:
-            number = self._next_notice
-            self._next_notice += 1
-            self._notices[number] = notice
-
-        def stop() -> None:
-            with self._mutex:
-                self._notices.pop(number, None)
-
-        return stop
+        return self._notices.add(notice)
 
     def close(self) -> None:
-        with self._mutex:
-            self._notices.clear()
+        self._notices.close()
 
     def _present(self, key: str) -> tuple[bytes, int, float | None] | None:
         entry = self._entries.get(key)
