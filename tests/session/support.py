@@ -12,6 +12,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +33,14 @@ ALL_SIGNALS = (
     "on_login", "on_login_failed", "on_logout", "on_refresh", "on_refresh_failed", "on_restore", "on_live_changed",
     "on_expiring",
 )  # fmt: skip
+
+
+_threads = ThreadPoolExecutor(48, thread_name_prefix="test")
+
+
+async def on_thread(call: Callable[..., Any], *given: Any) -> Any:
+    """`call` on a thread of its own; asyncio's own pool may have no thread left for whoever ends the wait."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, call, *given)
 
 
 async def go(what: Any) -> Any:
@@ -92,7 +101,7 @@ class Heard:
             with self._changed:
                 return self._changed.wait_for(lambda: bool(true()), PATIENCE)
 
-        if not await asyncio.to_thread(wait):
+        if not await on_thread(wait):
             raise AssertionError(f"not within {PATIENCE:g} s; heard: {self.names}, {self.triggers}")
 
     async def until_told(self, name: str, times: int = 1) -> None:
@@ -174,7 +183,7 @@ class World:
         if self.is_async:
             await self.clock.aadvance(seconds)
         else:
-            await asyncio.to_thread(self.clock.advance, seconds)
+            await on_thread(self.clock.advance, seconds)
 
     def set_clock(self, seconds: float) -> None:
         """Somebody sets this machine's clock wrong; the provider's stays right."""
@@ -191,7 +200,7 @@ class World:
         """`call()` on its way: a task of the loop, or a thread that a task waits for."""
         if self.is_async:
             return asyncio.ensure_future(go(call()))
-        return asyncio.ensure_future(asyncio.to_thread(call))
+        return asyncio.ensure_future(on_thread(call))
 
     @contextmanager
     def hold(self, endpoint: str, *, after: bool = False) -> Iterator[Any]:
@@ -200,7 +209,16 @@ class World:
 
     async def arrived(self, held: Any) -> None:
         """A request stands at the provider."""
-        await asyncio.to_thread(held.wait)
+        await on_thread(held.wait)
+
+    async def joined(self, session: Any, count: int) -> None:
+        """`count` callers wait for the session's renewal."""
+        if self.is_async:
+            for _ in range(50):
+                await asyncio.sleep(0)
+        else:
+            waiters = session._flight.future._condition._waiters
+            await self.eventually(lambda: len(waiters) >= count)
 
     async def eventually(self, true: Callable[[], object]) -> None:
         """For what no signal tells: yields to whoever works until `true()` holds."""

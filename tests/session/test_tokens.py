@@ -138,6 +138,7 @@ async def test_a_dead_token_and_a_provider_that_is_down_leave_the_session_live(w
 
 
 async def test_a_provider_that_cannot_be_reached_at_all_leaves_the_session_live(world: World) -> None:
+    world.provider.rotation = "none"
     session = await world.signed_in()
     await world.pass_time(3600)
     world.provider.fail_next("token", 200, "half", cut=True)
@@ -283,6 +284,7 @@ async def test_refresh_says_why_the_session_ended(world: World) -> None:
     "body", ["<html>we will be back</html>", "", "[]", '{"access_token": 7}', "null"], ids=repr
 )
 async def test_an_answer_that_is_no_token_defers(world: World, body: str) -> None:
+    world.provider.rotation = "none"
     session = await world.signed_in()
     heard = Heard(session)
     await world.pass_time(3600)
