@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .chart import CHART, State, Trigger
     from .clock import Clock, SystemClock
-    from .errors import AuthflowError, ErrorInfo, LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut
+    from .errors import (
+        AuthflowError,
+        ErrorInfo,
+        LoginCancelled,
+        LoginDenied,
+        LoginFailed,
+        LoginTimedOut,
+        SignInRequired,
+        TemporarilyUnavailable,
+    )
     from .events import AuthEvent, Origin
     from .manager import AsyncSessionManager, SessionManager
     from .operations import Completion, LogoutResult
@@ -38,6 +47,8 @@ _HOME = {
     "LoginDenied": "errors",
     "LoginFailed": "errors",
     "LoginTimedOut": "errors",
+    "SignInRequired": "errors",
+    "TemporarilyUnavailable": "errors",
     "AuthEvent": "events",
     "Origin": "events",
     "AsyncSessionManager": "manager",
@@ -74,8 +85,10 @@ __all__ = [
     "Origin",
     "Session",
     "SessionManager",
+    "SignInRequired",
     "State",
     "SystemClock",
+    "TemporarilyUnavailable",
     "Token",
     "Trigger",
     "User",

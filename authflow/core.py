@@ -11,7 +11,8 @@ import random
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import msgspec
 
@@ -26,7 +27,7 @@ from .ledger import Ledger
 from .protocol.urls import origin_of
 from .providers.base import Provider
 from .records import Key, SessionRecord, Token, User, decode_profile
-from .sealing import Sealer
+from .sealing import Sealer, Vault
 from .signals import Signals, SignalsView
 from .stores import Store
 
@@ -55,6 +56,7 @@ class House:
         shell: SyncShell | AsyncShell,
         recorder: Recorder | None,
         sealer: Sealer | None,
+        vault: Vault,
         single_user: bool,
         expiring_notice: float,
         session_lifetime: float | None,
@@ -67,6 +69,7 @@ class House:
         self.shell = shell
         self.recorder = recorder
         self.sealer = sealer
+        self.vault = vault
         self.single_user = single_user
         self.expiring_notice = expiring_notice
         self.session_lifetime = session_lifetime
@@ -75,6 +78,7 @@ class House:
         self.process = secrets.token_hex(4)
         self.random = random.SystemRandom()
         self.fresh_ahead = False
+        self.closed = False
         self.sessions: dict[Key, SessionCore] = {}
         self.find: Callable[[Key], SessionCore]
 
@@ -82,17 +86,29 @@ class House:
 class Run:
     """One walk through the chart: the session's own, or an attempt beside the live session."""
 
-    __slots__ = ("beside", "ledger", "listeners", "waiters")
+    __slots__ = ("attended", "beside", "ledger", "listeners", "waiters")
 
     def __init__(self, ledger: Ledger, *, beside: bool) -> None:
         self.ledger = ledger
         self.beside = beside
         self.waiters: dict[str, Mailbox] = {}
         self.listeners: dict[str, Listener] = {}
+        self.attended: set[str] = set()  # attempts that a wait() is at: it answers the browser and lets go itself
 
     @property
     def record(self) -> SessionRecord:
         return self.ledger.record
+
+    def end(self, outcome: AuthEvent | AuthflowError, attempt: str | None = None) -> None:
+        """An attempt came to rest (None: all of them): who waits for it learns how, its listener is let go."""
+        for one in tuple(self.waiters) if attempt is None else (attempt,):
+            mailbox = self.waiters.pop(one, None)
+            if mailbox is not None:
+                mailbox.put(outcome)
+        for one in tuple(self.listeners) if attempt is None else (attempt,):
+            listener = None if one in self.attended else self.listeners.pop(one, None)
+            if listener is not None:
+                listener.close()
 
 
 class SessionCore:
@@ -108,6 +124,7 @@ class SessionCore:
         self._fresh: tuple[Token, float, float] | None = None
         self._due: tuple[float, float] | None = None
         self._flight: Flight[Any] | None = None
+        self._flown = 0  # the epoch of the session that it renews
         self._waiting = False
         self._show: Callable[[str], object] | None = None  # how this process's last login showed its URL
         self._beside: Run | None = None
@@ -123,7 +140,7 @@ class SessionCore:
         self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
         self._time = house.clock.time
         self._monotonic = house.clock.monotonic
-        self._run = Run(Ledger(key, SESSION, house.store, house.clock, self._publish), beside=False)
+        self._run = Run(Ledger(key, SESSION, house.store, house.clock, self._publish, house.vault), beside=False)
 
     # ── who ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -149,6 +166,12 @@ class SessionCore:
     def __repr__(self) -> str:
         account = f", {self.account!r}" if self.account else ""
         return f"<{type(self).__name__} {self._key.provider!r}{account} {self._run.record.state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} is neither copied nor pickled: share it, or take session.dump() to where a "
+            "manager of its own restores it."
+        )
 
     # ── what it is now ───────────────────────────────────────────────────────────────────────────────
 
@@ -268,7 +291,9 @@ class SessionCore:
         for run in (self._run, self._beside):
             acts = None if run is None else engine.due(run.record, run.ledger.now())
             if run is not None and acts is not None:
-                self._try_commit(run, *acts)
+                trigger, due = acts
+                if self._try_commit(run, trigger, due, partial(_demands, trigger, due.now)) is None:
+                    self._recache()  # another process or thread has put the deadline off
         end = self._lifetime_end()
         if end is not None and ledger.now() >= end:
             facts = Facts(
@@ -278,16 +303,18 @@ class SessionCore:
                 recoverable=True,
                 epoch=ledger.record.epoch,
             )
-            self._try_commit(self._run, Trigger.EXPIRE, facts)
+            self._try_commit(self._run, Trigger.EXPIRE, facts, lambda _: (self._lifetime_end() or facts.now) <= facts.now)
         if ledger.unsaved is not None:
             ledger.persist()
         self._notify_expiring()
         return self._seq != before
 
-    def _try_commit(self, run: Run, trigger: Trigger, facts: Facts) -> AuthEvent | None:
+    def _try_commit(
+        self, run: Run, trigger: Trigger, facts: Facts, still: Callable[[SessionRecord], bool] | None = None
+    ) -> AuthEvent | None:
         """Commits unless something else happened first."""
         try:
-            return run.ledger.commit(trigger, facts)
+            return run.ledger.commit(trigger, facts, still)
         except InvalidTransition:
             return None
 
@@ -315,8 +342,9 @@ class SessionCore:
         with self._mutex:  # two ledgers may publish at once: numbered and posted in one go, or out of order
             self._seq += 1
             event = msgspec.structs.replace(event, seq=self._seq)
+            self._cache()  # before anybody can be told: a receiver of on_logout gets no token any more
             self._outbox.post(signals, self, str(self._key), event)
-        self._recache()
+        self._house.arm(self)
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
         recorder = self._house.recorder
@@ -326,18 +354,28 @@ class SessionCore:
 
     def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
         """The same for an attempt beside the live session: what it does changes nothing about `live`."""
-        live = self._run.record.state in LIVE
-        return self._publish(msgspec.structs.replace(event, live=live), signals)
+        live, run = self._run.record.state in LIVE, self._beside
+        event = self._publish(msgspec.structs.replace(event, live=live), signals)
+        if run is not None and event.source in PENDING and event.target not in PENDING:
+            self._beside = None  # it is over: nothing of it stays, here or in the store
+            run.ledger.drop()
+        return event
 
     def _end_waits(self, event: AuthEvent) -> None:
         """A pending login came to rest: whoever waits for it learns how, its listeners are let go."""
         run = self._run if event.attempt is None else self._beside
         if run is not None:
-            for mailbox in tuple(run.waiters.values()):
-                mailbox.put(event)
+            run.end(event)
 
     def _recache(self) -> None:
-        """After every change: the token that may be handed out without asking, and the next deadline."""
+        """After every change: what is read without asking, and the alarm."""
+        with self._mutex:
+            self._cache()
+        self._house.arm(self)
+
+    def _cache(self) -> None:
+        """The token that may be handed out without asking, and the next deadline. Within `_mutex`: who came
+        first with an older record must not write last."""
         record = self._run.ledger.record
         wall, mono = self._house.clock.time(), self._house.clock.monotonic()
         ahead = self._run.ledger.now() - wall
@@ -349,9 +387,11 @@ class SessionCore:
             self._fresh = (record.token, until - ahead, mono + (until - ahead - wall))
         else:
             self._fresh = None
+        if not self._run.ledger.loaded:
+            self._due = None  # whoever reads it must look into the store first
+            return
         deadline = self._next_deadline()
         self._due = (float("inf"), float("inf")) if deadline is None else (deadline, mono + (deadline - ahead - wall))
-        self._house.arm(self)
 
     def _next_deadline(self) -> float | None:
         """When the clock must act: on the session, on the attempt beside it, or to write what is unsaved."""
@@ -375,7 +415,7 @@ class SessionCore:
         if record.state is State.AUTHENTICATED and record.expires_at and self._notified != record.generation:
             waits.append(record.expires_at - self._house.expiring_notice)
         waits.append(self._renew_ahead_at())
-        if self._run.ledger.unsaved is not None:
+        if self._run.ledger.unsaved is not None or self._run.ledger.orphans:
             waits.append(now + 1.0)
         return min((when for when in waits if when is not None), default=None)
 
@@ -410,6 +450,12 @@ class SessionCore:
             recoverable=record.recoverable,
             error=record.error,
         )
+
+
+def _demands(trigger: Trigger, now: float, record: SessionRecord) -> bool:
+    """Whether the clock demands `trigger` of `record` too, which others may have changed since it was judged."""
+    acts = engine.due(record, now)
+    return acts is not None and acts[0] is trigger
 
 
 class Attempt:

@@ -194,17 +194,23 @@ class SyncShell:
 
     def run(self, key: str, operation: Op[T]) -> T:
         """Drives `operation` to its end and returns what it returns."""
+        failed: BaseException | None = None
         try:
             step = next(operation)
             while True:
+                answer = None
                 try:
                     answer = self._perform(key, step)
                 except BaseException as error:
-                    step = operation.throw(error)
-                else:
-                    step = operation.send(answer)
+                    failed = error
+                # Thrown in out here: otherwise `failed`, whatever is in it, would be the context of all that the
+                # operation raises in its place.
+                step = operation.send(answer) if failed is None else operation.throw(failed)
+                failed = None
         except StopIteration as stop:
             return cast(T, stop.value)
+        finally:
+            failed = None
 
     def _perform(self, key: str, step: Any) -> Any:
         kind = type(step)
@@ -275,17 +281,23 @@ class AsyncShell:
     async def run(self, key: str, operation: Op[T]) -> T:
         """Drives `operation` to its end and returns what it returns."""
         self._bind()
+        failed: BaseException | None = None
         try:
             step = next(operation)
             while True:
+                answer = None
                 try:
                     answer = await self._perform(key, step)
                 except BaseException as error:
-                    step = operation.throw(error)
-                else:
-                    step = operation.send(answer)
+                    failed = error
+                # Thrown in out here: otherwise `failed`, whatever is in it, would be the context of all that the
+                # operation raises in its place.
+                step = operation.send(answer) if failed is None else operation.throw(failed)
+                failed = None
         except StopIteration as stop:
             return cast(T, stop.value)
+        finally:
+            failed = None
 
     async def _perform(self, key: str, step: Any) -> Any:
         import asyncio
@@ -342,6 +354,11 @@ class AsyncShell:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # taken, so that asyncio does not complain when the one who waited was cancelled
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it belongs to; None before its first use."""
+        return self._loop
 
     def _bind(self) -> None:
         """A manager belongs to the loop that first used it."""

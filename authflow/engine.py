@@ -22,7 +22,7 @@ from transitions import Event, Machine, Transition
 from .chart import CHART, LIVE, PENDING, Row, State, Trigger, allowed
 from .errors import ErrorInfo, InvalidTransition, Recovery
 from .events import AuthEvent, Origin
-from .records import Key, PendingRef, Profile, SessionRecord, Token
+from .records import Claim, Key, PendingRef, Profile, SessionRecord, Token
 
 MOST_PENDING: Final = 5
 
@@ -115,7 +115,7 @@ class Tokens(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """What a trigger brings with it. `now` is seconds since the epoch.
 
-    `epoch` and `attempt`, when given, must be the record's: they tell a late event from a present one.
+    `epoch`, `generation` and `attempt`, when given, must be the record's: they tell a late event from a present one.
     """
 
     now: float
@@ -124,6 +124,7 @@ class Facts(msgspec.Struct, frozen=True):
     recoverable: bool = False
     error: ErrorInfo | None = None
     epoch: int | None = None
+    generation: int | None = None
     attempt: str | None = None
     deadline: float | None = None
     pending: PendingRef | None = None
@@ -134,6 +135,7 @@ class Facts(msgspec.Struct, frozen=True):
     retry_at: float | None = None
     reauth_required: bool = False
     refresher: str | None = None
+    claim: Claim | None = None
     signed_in_at: float | None = None
     record: SessionRecord | None = None
 
@@ -157,6 +159,8 @@ def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, att
         raise refusal(key, record.state, trigger)
     if facts.epoch is not None and facts.epoch != record.epoch:
         raise StaleTrigger(f"{trigger} of {key.provider!r} belongs to an earlier login; it was dropped.")
+    if facts.generation is not None and facts.generation != record.generation:
+        raise StaleTrigger(f"{trigger} of {key.provider!r} belongs to tokens that were renewed; it was dropped.")
     if facts.attempt is not None and not _is_present(record, trigger, facts.attempt):
         raise StaleTrigger(f"{trigger} of {key.provider!r} belongs to an attempt that has ended; it was dropped.")
 
@@ -251,11 +255,12 @@ def _restore(record: SessionRecord, facts: Facts) -> SessionRecord:
 
 
 def _refresh(record: SessionRecord, facts: Facts) -> SessionRecord:
-    return replace(record, deadline=facts.deadline, refresher=facts.refresher)
+    return replace(record, deadline=facts.deadline, refresher=facts.refresher, claim=facts.claim)
 
 
 def _refreshed(record: SessionRecord, facts: Facts) -> SessionRecord:
-    return replace(_put_tokens(record, facts), refreshed_at=facts.now)
+    scope = record.scope if facts.scope is None else facts.scope
+    return replace(_put_tokens(record, facts), refreshed_at=facts.now, scope=scope)
 
 
 def _adopt(record: SessionRecord, facts: Facts) -> SessionRecord:
@@ -270,6 +275,7 @@ def _defer(record: SessionRecord, facts: Facts) -> SessionRecord:
         reason=facts.reason,
         retry_at=facts.retry_at,
         failures=record.failures + 1,
+        claim=facts.claim,
         reauth_required=record.reauth_required or facts.reauth_required,
     )
 
@@ -309,6 +315,7 @@ def _put_tokens(record: SessionRecord, facts: Facts) -> SessionRecord:
         failures=0,
         reauth_required=False,
         deadline=None,
+        claim=None,
     )
 
 
@@ -396,6 +403,8 @@ def _seen(trigger: Trigger, stored: SessionRecord, now: float, reason: str | Non
             error=stored.error,
             deadline=stored.deadline,
             retry_at=stored.retry_at,
+            refresher=stored.refresher,
+            claim=stored.claim,
             record=stored,
         ),
     )
@@ -422,7 +431,7 @@ def due(record: SessionRecord, now: float) -> tuple[Trigger, Facts] | None:
     if deadline is None or now < deadline:
         return None
     if record.state is State.AUTHENTICATED:
-        reason = "revoked" if record.reauth_required else "expired"
+        reason = record.reason or "revoked" if record.reauth_required else "expired"
         return Trigger.EXPIRE, Facts(
             now=now, origin=Origin.CLOCK, reason=reason, recoverable=True, epoch=record.epoch, error=record.error
         )
@@ -435,7 +444,8 @@ def due(record: SessionRecord, now: float) -> tuple[Trigger, Facts] | None:
             recovery=Recovery.RETRY_AT.value,
         )
         return Trigger.DEFER, Facts(
-            now=now, origin=Origin.CLOCK, reason="timed_out", error=late, epoch=record.epoch, retry_at=now
+            now=now, origin=Origin.CLOCK, reason="timed_out", error=late, epoch=record.epoch, retry_at=now,
+            claim=record.claim,
         )
     late = ErrorInfo(
         code="timed_out",

@@ -13,6 +13,7 @@
     │   └── CallbackRejected        · CallbackAlreadyUsed
     ├── WireError                   · ConnectFailed · DeadlineExceeded · ResponseTooLarge · RedirectRefused
     ├── StoreError                  the store could not be read or written; nothing was changed
+    │                               (SealedDataInvalid is one of these, too)
     ├── LoginFailed                 a login ended without a session; `__cause__` is one of the above
     │   └── LoginCancelled · LoginTimedOut · LoginDenied
     └── SessionError                a live token was asked for
@@ -30,6 +31,7 @@ from typing import Any, ClassVar
 import msgspec
 
 LONGEST_PROVIDER_TEXT = 512
+NOBODY_WAS_ASKED = 'Sign in again without prompt="none": the human must be asked.'
 
 
 class Phase(StrEnum):
@@ -205,12 +207,6 @@ class SealingKeyRequired(ConfigurationError):
     code = "sealing_key_required"
 
 
-class SealedDataInvalid(ConfigurationError):
-    """Sealed bytes do not open: another key, another session's, cut or changed."""
-
-    code = "sealed_data_invalid"
-
-
 class BrowserUnavailable(ConfigurationError):
     """No browser can be shown to the human from here: no display, a remote shell, none installed."""
 
@@ -347,6 +343,7 @@ class AccessDenied(OAuthError):
 
     code = "access_denied"
     recovery = Recovery.USER_CANCELLED
+    hint = "Sign in again and allow it; if nobody was asked, the provider's administrator does not allow it."
 
 
 class ServerError(OAuthError):
@@ -368,6 +365,7 @@ class InteractionRequired(OAuthError):
 
     code = "interaction_required"
     recovery = Recovery.SIGN_IN_AGAIN
+    hint = NOBODY_WAS_ASKED
 
 
 class LoginRequired(OAuthError):
@@ -375,6 +373,7 @@ class LoginRequired(OAuthError):
 
     code = "login_required"
     recovery = Recovery.SIGN_IN_AGAIN
+    hint = NOBODY_WAS_ASKED
 
 
 class ConsentRequired(OAuthError):
@@ -382,6 +381,7 @@ class ConsentRequired(OAuthError):
 
     code = "consent_required"
     recovery = Recovery.SIGN_IN_AGAIN
+    hint = NOBODY_WAS_ASKED
 
 
 class AccountSelectionRequired(OAuthError):
@@ -389,6 +389,7 @@ class AccountSelectionRequired(OAuthError):
 
     code = "account_selection_required"
     recovery = Recovery.SIGN_IN_AGAIN
+    hint = NOBODY_WAS_ASKED
 
 
 def oauth_error(error: object, description: object = None, **facts: Any) -> OAuthError:
@@ -397,6 +398,7 @@ def oauth_error(error: object, description: object = None, **facts: Any) -> OAut
     kind = OAuthError.by_code.get(code, OAuthError)
     text = None if description is None else printable(description)
     said = f"The provider answered {code}" + (f": {text}" if text else ".")
+    facts = {name: value for name, value in facts.items() if name != "hint" or value}
     return kind(said, error=code, error_description=text, **facts)
 
 
@@ -475,6 +477,12 @@ class StoreError(AuthflowError):
 
     code = "store_error"
     phase = Phase.STORE
+
+
+class SealedDataInvalid(ConfigurationError, StoreError):
+    """Sealed bytes do not open: another key, another session's, cut or changed. They were left as they are."""
+
+    code = "sealed_data_invalid"
 
 
 class LoginFailed(AuthflowError):

@@ -29,6 +29,7 @@ from .errors import (
     ServiceUnavailable,
     ValidationFailed,
     WireError,
+    whereabouts,
 )
 from .protocol import step
 from .protocol.discovery import (
@@ -57,6 +58,10 @@ OLDEST_METADATA_SECONDS = 86_400.0  # metadata that could not be renewed serve t
 
 # The provider cannot be reached, or cannot answer at present: nothing is said about the login.
 UNAVAILABLE = (WireError, ServerError, ServiceUnavailable)
+
+# What a clock that was set wrong makes of an honest ID token. A login is refused by them; a session that lives
+# must not be lost to them.
+CLOCK_CHECKS = frozenset({"exp", "iat", "nbf"})
 
 
 class TokensRefused(Exception):
@@ -213,8 +218,8 @@ def refresh(
 ) -> Flow[Granted]:
     """New tokens for a refresh token. `claims` are those of the login; a new ID token must continue them.
 
-    A refresh is no login: when a new ID token cannot be checked because the provider's keys cannot be had,
-    the old one stays, and `warning` says so. Raises as `exchange` does, and `InvalidCall` without a
+    A refresh is no login: when a new ID token cannot be checked because the provider's keys cannot be had, or
+    only this machine's clock speaks against it, the old one stays, and `warning` says so. Raises as `exchange` does, and `InvalidCall` without a
     refresh token.
     """
     if not token.refresh_token:
@@ -240,7 +245,7 @@ def refresh(
     try:
         fresh: dict[str, Any] = yield from _keeping(renewed, checking)
     except TokensRefused as refused:
-        if not isinstance(refused.cause, UNAVAILABLE):
+        if not (isinstance(refused.cause, UNAVAILABLE) or refused.cause.check in CLOCK_CHECKS):
             raise
         kept = with_id_token(renewed, token.id_token)
         return msgspec.structs.replace(granted, token=kept, warning=refused.cause.info)
@@ -351,8 +356,10 @@ def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) ->
             return provider.read_token_response(response)
         except AuthflowError:
             raise
-        except Exception as bug:
-            raise _unreadable(bug, phase) from bug
+        except Exception as error:
+            bug = error
+        # Out here: the bug may hold the whole answer (a JSONDecodeError does), and would be the error's context.
+        raise _unreadable(bug, phase)
     except AuthflowError as error:
         error.add_facts(phase=phase)
         raise
@@ -369,11 +376,11 @@ def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
 
 
 def _unreadable(bug: Exception, phase: Phase) -> ResponseInvalid:
-    """A provider's hook broke on the provider's answer. Only the kind of its error is told: the text may quote
-    that answer."""
+    """A provider's hook broke on the provider's answer. Only the kind of its error and its place are told: the
+    text may quote that answer."""
     return ResponseInvalid(
-        f"The provider's answer could not be read ({type(bug).__name__}).",
-        hint="See the cause; a hook of the provider raised it.",
+        f"The provider's answer could not be read: {whereabouts(bug)}.",
+        hint="A hook of the provider raised it.",
         phase=phase,
     )
 

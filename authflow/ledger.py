@@ -24,12 +24,15 @@ import msgspec
 from . import engine
 from .chart import LIVE, State, Trigger
 from .clock import Clock
-from .engine import Facts, Step
+from .engine import Facts, StaleTrigger, Step
 from .errors import StoreError
 from .events import AuthEvent
 from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token
+from .sealing import Vault
+from .sealing.vault import first_version, rolled_back
 from .stores import Conflict, Store
 
+UNUSED_SECONDS: Final = 2 * 86_400.0  # a record that never was a session; longer than any login may wait
 _MOST_RACES: Final = 64
 _WAYS_OUT: Final = frozenset(
     {Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT, Trigger.LOGOUT, Trigger.REVOKE, Trigger.EXPIRE, Trigger.DEFER}
@@ -43,29 +46,51 @@ class Ledger:
     """Blocking and thread-safe; a shell decides on which thread it is called."""
 
     __slots__ = (
-        "_foreign", "_loaded", "_own", "_publish", "_store", "_turn", "anchor", "clock", "key", "label", "orphans",
-        "record", "store_key", "unsaved", "version", "writing",
+        "_foreign", "_loaded", "_own", "_publish", "_seen", "_store", "_turn", "_vault", "anchor", "beside", "clock",
+        "key", "orphans", "record", "store_key", "unsaved", "version", "writing",
     )  # fmt: skip
 
-    def __init__(self, key: Key, prefix: str, store: Store, clock: Clock, publish: Publish) -> None:
+    def __init__(
+        self,
+        key: Key,
+        prefix: str,
+        store: Store,
+        clock: Clock,
+        publish: Publish,
+        vault: Vault,
+        *,
+        beside: bool = False,
+    ) -> None:
         self.key = key
         self.store_key = prefix + str(key)
         self.clock = clock
         self.record: SessionRecord = BLANK
         self.version = 0
-        self.label: str | None = None
+        self.beside = beside  # the walk of an attempt beside the live session; its events name the attempt
         self.unsaved: StoreError | None = None
         self.writing = 0  # the thread that writes: a notice that comes on it is about our own change
-        self.orphans: list[Token] = []  # tokens that another process stored and this one's logout ended
+        self.orphans: list[Token] = []  # tokens that another process stored and this one ended: to be revoked
         self.anchor = (clock.time(), clock.monotonic())
         self._store = store
         self._publish = publish
+        self._vault = vault
+        self._seen = 0  # the highest sealed version that was read or written under this key
         self._turn = threading.RLock()
         self._loaded = False
         self._own: str | None = None  # the attempt whose code this process exchanges
         self._foreign: tuple[SessionRecord, int] | None = None
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def loaded(self) -> bool:
+        """The store was read; before that `record` says nothing."""
+        return self._loaded
+
+    @property
+    def label(self) -> str | None:
+        """The attempt that events name now; None on the session's own walk."""
+        return self._label(Facts(now=0.0))
 
     def now(self) -> float:
         """Seconds since the epoch, by whichever of the two clocks is ahead since the last change: a suspended
@@ -93,6 +118,9 @@ class Ledger:
     def catch_up(self) -> None:
         """Reads the store again and tells what other processes did."""
         with self._turn:
+            if self.unsaved is not None:
+                self.persist()  # what ended here has ended, whatever the store still says
+                return
             stored, version = self._read()
             self._loaded = True
             if version != self.version:
@@ -100,14 +128,22 @@ class Ledger:
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────
 
-    def commit(self, trigger: Trigger, facts: Facts) -> AuthEvent:
-        """One transition, saved and published. Raises `InvalidTransition`, `StaleTrigger`, `StoreError`."""
+    def commit(
+        self, trigger: Trigger, facts: Facts, still: Callable[[SessionRecord], bool] | None = None
+    ) -> AuthEvent:
+        """One transition, saved and published. Raises `InvalidTransition`, `StaleTrigger`, `StoreError`.
+
+        `still` is asked of the record before each plan: what was right for the one the caller saw may be wrong
+        for what another process or thread has made of it. No: `StaleTrigger`.
+        """
         with self._turn:
             self.load()
             if trigger is Trigger.REJECT:
-                return self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self.label))
+                return self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts)))
             for _ in range(_MOST_RACES):
-                planned = engine.step(self.key, self.record, trigger, facts, attempt=self.label)
+                if still is not None and not still(self.record):
+                    raise StaleTrigger(f"{trigger} of {self.key.provider!r} came too late; it was dropped.")
+                planned = engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts))
                 if self._foreign is not None and trigger in _ENDS_ATTEMPT:
                     return self._yield_to_foreign(planned)
                 try:
@@ -121,15 +157,30 @@ class Ledger:
                 if not isinstance(saved, Conflict):
                     self.version = saved
                     self.unsaved = None
+                    if self._foreign is not None and self._foreign[0].token is not None:
+                        self.orphans.append(self._foreign[0].token)  # the login that this one has replaced
                     self._foreign = None
                     self._own = planned.record.attempt
                     return self._take_step(planned)
                 if found is not None:
-                    self._tell(*found)
-            raise StoreError(
-                f"The record of {self.key.provider!r} kept changing under this process.",
-                hint="Too many writers share one session; give each its own account or owner.",
-            )
+                    self._learn(*found)
+            raise self._too_many_writers()
+
+    def annotate(self, change: Callable[[SessionRecord], SessionRecord]) -> None:
+        """Saves a remark on the present record (a claim): no transition, no event.
+
+        `change` raises what the caller should see when the record is no longer the one it knew.
+        """
+        with self._turn:
+            for _ in range(_MOST_RACES):
+                marked = change(self.record)
+                saved = self._write(marked)
+                if not isinstance(saved, Conflict):
+                    self.version = saved
+                    self._take(marked, saved)
+                    return
+                self._tell(*self._read())
+            raise self._too_many_writers()
 
     def fence(self, trigger: Trigger, facts: Facts) -> SessionRecord:
         """A logout: it holds in memory before anything is written. `persist()` writes the tombstone.
@@ -138,7 +189,7 @@ class Ledger:
         """
         with self._turn:
             ended = self.record
-            planned = engine.step(self.key, ended, trigger, facts, attempt=self.label)
+            planned = engine.step(self.key, ended, trigger, facts, attempt=self._label(facts))
             self.unsaved = StoreError("The tombstone was not written yet.")
             self._take_step(planned)
             return ended
@@ -160,26 +211,29 @@ class Ledger:
                         self.unsaved = None
                         self._tell(stored, version)
                         return True
-                    if stored.token is not None:
-                        self.orphans.append(stored.token)
-                    self.version = version
+                    self._learn(stored, version)
             except StoreError as error:
                 self.unsaved = error
             return False
 
     def drop(self) -> None:
-        """Removes the record from memory and store, without a transition: an attempt that is over."""
+        """Removes the record from memory and store, without a transition: an attempt that is over.
+
+        Where the store cannot be written it stays there, and has a time to live.
+        """
         with self._turn:
-            version, self.version, self.record = self.version, 0, BLANK
+            version, self.version, self.record, self.unsaved = self.version, 0, BLANK, None
             if version:
-                self._store.swap(self.store_key, version, None)
+                with suppress(StoreError):
+                    self._store.swap(self.store_key, version, None)
 
     def move(self, key: Key, prefix: str) -> None:
         """Moves the record to another key: stored there first, then removed here."""
         with self._turn:
             self.load()
             new_key = prefix + str(key)
-            made = self._store.swap(new_key, 0, msgspec.msgpack.encode(self.record))
+            data, sealed = self._pack(new_key, self.record, 0)
+            made = self._store.swap(new_key, 0, data)
             if isinstance(made, Conflict):
                 raise StoreError(
                     "There is a session under the new key already.", hint="Move to a fresh owner, or forget that one."
@@ -191,7 +245,7 @@ class Ledger:
                 with suppress(StoreError):
                     self._store.swap(new_key, made, None)
                 raise
-            self.key, self.store_key, self.version = key, new_key, made
+            self.key, self.store_key, self.version, self._seen = key, new_key, made, sealed
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,15 +256,36 @@ class Ledger:
     def _write(self, record: SessionRecord) -> int | Conflict:
         self.writing = threading.get_ident()
         try:
-            return self._store.swap(self.store_key, self.version, msgspec.msgpack.encode(record))
+            data, sealed = self._pack(self.store_key, record, self.version)
+            # Whoever never signed in here, and attempts that are over, are not kept for ever.
+            saved = self._store.swap(self.store_key, self.version, data, UNUSED_SECONDS if record.epoch == 0 else None)
+            if not isinstance(saved, Conflict):
+                self._seen = sealed
+            return saved
         finally:
             self.writing = 0
+
+    def _too_many_writers(self) -> StoreError:
+        return StoreError(
+            f"The record of {self.key.provider!r} kept changing under this process.",
+            hint="Too many writers share one session; give each its own account or owner.",
+        )
 
     def _read(self) -> tuple[SessionRecord, int]:
         found = self._store.load(self.store_key)
         if found is None:
             return BLANK, 0
-        return decode_record(found[0], self.key), found[1]
+        data, sealed = self._vault.unpack(self.store_key, found[0])
+        if 0 < sealed < self._seen:
+            raise rolled_back(self.key.provider)
+        record = decode_record(data, self.key)
+        self._seen = sealed
+        return record, found[1]
+
+    def _pack(self, store_key: str, record: SessionRecord, version: int) -> tuple[bytes, int]:
+        """The record for the store, and the version sealed into it: above all that this process has seen."""
+        sealed = max(self._seen, version or first_version(self.clock.time())) + 1
+        return self._vault.pack(store_key, msgspec.msgpack.encode(record), sealed), sealed
 
     def _take(self, record: SessionRecord, version: int) -> None:
         self.record = record
@@ -220,6 +295,25 @@ class Ledger:
     def _take_step(self, planned: Step) -> AuthEvent:
         self._take(planned.record, self.version)
         return self._publish(msgspec.structs.replace(planned.event, revision=self.version), planned.signals)
+
+    def _label(self, facts: Facts) -> str | None:
+        if not self.beside:
+            return None
+        if facts.attempt is not None:
+            return facts.attempt
+        if facts.pending is not None:
+            return facts.pending.attempt
+        record = self.record
+        return record.attempt or (record.pending[-1].attempt if record.pending else "")
+
+    def _learn(self, stored: SessionRecord, version: int) -> None:
+        """`_tell`, unless this process has ended that very login and could not write it: then it stays ended."""
+        if self.unsaved is None or stored.epoch >= self.record.epoch:
+            self._tell(stored, version)
+            return
+        if stored.token is not None:
+            self.orphans.append(stored.token)
+        self.version = version
 
     def _tell(self, stored: SessionRecord, version: int) -> None:
         """Takes over what another process stored, one row of the chart at a time."""
@@ -242,7 +336,7 @@ class Ledger:
             if not seen:
                 break
             for trigger, facts in seen:
-                self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self.label))
+                self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts)))
         self._take(stored, version)
 
     def _yield_to_foreign(self, planned: Step) -> AuthEvent:

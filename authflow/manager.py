@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,16 +24,16 @@ from . import operations
 from .chart import PENDING
 from .clock import Clock, SystemClock
 from .core import SESSION, House, SessionCore
-from .drive import AsyncShell, Op, Recorder, SyncShell
+from .drive import AsyncShell, Op, Recorder, SyncShell, closed_error
 from .engine import next_deadline
-from .errors import AuthflowError, ConfigurationError, ErrorInfo, StoreError, UnknownProvider
+from .errors import AuthflowError, ConfigurationError, ErrorInfo, ManagerClosed, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
 from .http import AsyncHttp, Http
 from .operations import Completion, LogoutResult
 from .providers.base import Provider
 from .records import Key
-from .sealing import Sealer
-from .session import AsyncSession, Session
+from .sealing import KeyRing, Sealer, keys_and_vault
+from .session import AsyncSession, Session, refuse_when_closed
 from .signals import SIGNALS, AuthSignal, Signals
 from .stores import MemoryStore, Store
 
@@ -62,7 +63,7 @@ class _Sessions(Mapping[str, S], Generic[S]):
     _owner = ""
 
     def __getitem__(self, name: str | tuple[str, str]) -> S:
-        provider, account = (name, "") if isinstance(name, str) else name
+        provider, account = (name, "") if isinstance(name, str) else _two_names(name)
         return cast(S, self._house.find(Key(self._owner, provider, account)))
 
     def __iter__(self) -> Iterator[str]:
@@ -135,20 +136,28 @@ class _Manager(_Sessions[S]):
         single_user: bool,
         clock: Clock,
         recorder: Recorder | None,
-        sealing_key: bytes | None,
+        sealing_key: bytes | KeyRing | None,
+        store_tokens_in_plaintext: bool,
         expiring_notice: float,
         session_lifetime: float | None,
     ) -> None:
+        if store is not None and not hasattr(store, "swap"):
+            raise ConfigurationError(
+                f"A {type(store).__name__} is no store.", hint="Pass one of authflow.stores, or leave store= away."
+            )
+        store = store if store is not None else MemoryStore(time=clock.time)
+        ring, vault = keys_and_vault(store, sealing_key, plaintext=store_tokens_in_plaintext)
         self._mutex = threading.RLock()
         self._closed = False
         self._house = House(
             by_name(providers),
-            store=store if store is not None else MemoryStore(time=clock.time),
+            store=store,
             clock=clock,
             signals=signals,
             shell=shell,
             recorder=recorder,
-            sealer=None if sealing_key is None else Sealer(sealing_key),
+            sealer=None if ring is None else Sealer(ring),
+            vault=vault,
             single_user=single_user,
             expiring_notice=expiring_notice,
             session_lifetime=session_lifetime,
@@ -163,6 +172,9 @@ class _Manager(_Sessions[S]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self._house.providers)}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"A {type(self).__name__} is neither copied nor pickled: make one in each process.")
+
     @property
     def providers(self) -> Mapping[str, Provider]:
         """The providers by name."""
@@ -174,7 +186,7 @@ class _Manager(_Sessions[S]):
 
     def owner(self, owner: str) -> Owner[S]:
         """The sessions of one user: `owner` is a key that nobody can guess (a random id in a cookie)."""
-        if not owner:
+        if not isinstance(owner, str) or not owner:
             raise ConfigurationError("An owner must be a non-empty string.", hint="Use a random 128-bit id.")
         return Owner(self._house, owner)
 
@@ -217,8 +229,10 @@ class _Manager(_Sessions[S]):
         ]
 
     def _stored_keys(self) -> list[Key]:
-        keys = [Key.parse(name.removeprefix(SESSION)) for name in self._house.store.keys(SESSION)]
-        return [key for key in keys if key.provider in self._house.providers]
+        if self._house.closed:
+            raise closed_error()
+        keys = [key_of(name) for name in self._house.store.keys(SESSION)]
+        return [key for key in keys if key is not None and key.provider in self._house.providers]
 
     def _due_at(self, session: SessionCore) -> float | None:
         """The alarm of a session on the monotonic clock."""
@@ -229,10 +243,13 @@ class _Manager(_Sessions[S]):
 
     def _noticed_session(self, store_key: str) -> SessionCore | None:
         """The session in memory that a store's notice is about, unless it is writing that very change."""
-        if not store_key.startswith(SESSION):
-            return None
-        session = self._house.sessions.get(Key.parse(store_key.removeprefix(SESSION)))
+        key = key_of(store_key)
+        session = None if key is None else self._house.sessions.get(key)
         return None if session is None or session._run.ledger.writing == threading.get_ident() else session
+
+    def _tidy(self, session: SessionCore) -> None:
+        if session._run.ledger.orphans:
+            self._house.shell.launch(str(session.key), operations.revoke_orphans(session))
 
     def _arm(self, session: SessionCore) -> None:
         raise TypeError("a manager has a colour")
@@ -247,8 +264,9 @@ class SessionManager(_Manager[Session]):
     `store`: where sessions are kept (default: this process's memory). `single_user`: this program has one
     user, so a web login needs no owner. `http`: an `httpx.Client` or transport of yours. `clock`: injected
     time. `trace`: a `Recorder` that sees every call and event. `loop`: where async receivers run.
-    `sealing_key`: 32 bytes, for `dump()`. `expiring_notice`: seconds before a token's end that `on_expiring`
-    is told. `session_lifetime`: seconds after which a session ends in any case.
+    `sealing_key`: 32 bytes or a `KeyRing`, for `dump()` and for a store that outlives the process; such a store
+    without any key raises `SealingKeyRequired`, unless `store_tokens_in_plaintext`. `expiring_notice`: seconds
+    before a token's end that `on_expiring` is told. `session_lifetime`: seconds after which a session ends in any case.
     """
 
     _kind = Session
@@ -263,7 +281,8 @@ class SessionManager(_Manager[Session]):
         clock: Clock | None = None,
         trace: bool | Recorder = True,
         loop: AbstractEventLoop | None = None,
-        sealing_key: bytes | None = None,
+        sealing_key: bytes | KeyRing | None = None,
+        store_tokens_in_plaintext: bool = False,
         expiring_notice: float = 60.0,
         session_lifetime: float | None = None,
     ) -> None:
@@ -279,6 +298,7 @@ class SessionManager(_Manager[Session]):
             clock=clock,
             recorder=recorder,
             sealing_key=sealing_key,
+            store_tokens_in_plaintext=store_tokens_in_plaintext,
             expiring_notice=expiring_notice,
             session_lifetime=session_lifetime,
         )
@@ -325,16 +345,19 @@ class SessionManager(_Manager[Session]):
         """Cancels what is pending, ends every thread of this manager, keeps what is stored."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._house.closed = True
         self._unwatch()
-        for session in tuple(self._house.sessions.values()):
-            if session._run.record.state in PENDING or session._beside is not None:
-                self._do(operations.cancel(session, reason="closed"))
-            session._run.ledger.persist()
-        if self._scheduler is not None:
-            self._scheduler.close()
-        cast(SyncShell, self._house.shell).close()
-        self._house.signals.close()
+        try:
+            for session in tuple(self._house.sessions.values()):
+                if session._run.record.state in PENDING or session._beside is not None:
+                    with suppress(StoreError):
+                        self._run(operations.cancel(session, reason="closed"))
+                session._run.ledger.persist()
+        finally:
+            if self._scheduler is not None:
+                self._scheduler.close()
+            cast(SyncShell, self._house.shell).close()
+            self._house.signals.close()
 
     def __enter__(self) -> Self:
         return self
@@ -343,26 +366,30 @@ class SessionManager(_Manager[Session]):
         self.close()
 
     def _do(self, operation: Op[T]) -> T:
+        refuse_when_closed(self._house, operation)
+        return self._run(operation)
+
+    def _run(self, operation: Op[T]) -> T:
         return cast(SyncShell, self._house.shell).run("", operation)
 
     def _arm(self, session: SessionCore) -> None:
-        due = 0.0 if session._stale else self._due_at(session)
-        if due is None:
-            if self._scheduler is not None:
-                self._scheduler.cancel(session)
-            return
-        if self._scheduler is None:
-            with self._mutex:
-                if self._scheduler is None:
-                    from .scheduler import Scheduler
+        with self._mutex:  # who came first with an older record must not set the alarm last
+            due = 0.0 if session._stale else self._due_at(session)
+            if due is None or self._closed:
+                if self._scheduler is not None:
+                    self._scheduler.cancel(session)
+                return
+            if self._scheduler is None:
+                from .scheduler import Scheduler
 
-                    self._scheduler = Scheduler(self._house.clock, self._fire)
-        self._scheduler.at(session, due)
+                self._scheduler = Scheduler(self._house.clock, self._fire)
+            self._scheduler.at(session, due)
 
     def _fire(self, key: Hashable) -> None:
         session = cast(Session, key)
         readable = look_at(session)
         renew_ahead(session)
+        self._tidy(session)
         session._outbox.hand_over()
         if readable:
             self._arm(session)
@@ -390,7 +417,8 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
         trace: bool | Recorder = True,
-        sealing_key: bytes | None = None,
+        sealing_key: bytes | KeyRing | None = None,
+        store_tokens_in_plaintext: bool = False,
         expiring_notice: float = 60.0,
         session_lifetime: float | None = None,
     ) -> None:
@@ -408,6 +436,7 @@ class AsyncSessionManager(_Manager[AsyncSession]):
             clock=clock,
             recorder=recorder,
             sealing_key=sealing_key,
+            store_tokens_in_plaintext=store_tokens_in_plaintext,
             expiring_notice=expiring_notice,
             session_lifetime=session_lifetime,
         )
@@ -446,19 +475,30 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         return reports
 
     async def aclose(self) -> None:
-        """Cancels what is pending, ends every task of this manager, keeps what is stored."""
+        """Cancels what is pending, ends every task of this manager, keeps what is stored.
+
+        Raises `ManagerClosed` on another event loop than the manager's: what it began lives on that one.
+        """
         if self._closed:
             return
-        self._closed = True
+        if self._loop is not None and not self._on_loop():
+            raise ManagerClosed(
+                "This AsyncSessionManager belongs to another event loop, and can be closed there only.",
+                hint="Write async with AsyncSessionManager(…) as manager: inside the coroutine that asyncio.run runs.",
+            )
+        self._closed = self._house.closed = True
         self._unwatch()
-        for session in tuple(self._house.sessions.values()):
-            if session._run.record.state in PENDING or session._beside is not None:
-                await self._do(operations.cancel(session, reason="closed"))
-            session._run.ledger.persist()
-        if self._scheduler is not None:
-            await self._scheduler.aclose()
-        await cast(AsyncShell, self._house.shell).close()
-        await self._house.signals.aclose()
+        try:
+            for session in tuple(self._house.sessions.values()):
+                if session._run.record.state in PENDING or session._beside is not None:
+                    with suppress(StoreError):
+                        await self._run(operations.cancel(session, reason="closed"))
+                session._run.ledger.persist()
+        finally:
+            if self._scheduler is not None:
+                await self._scheduler.aclose()
+            await cast(AsyncShell, self._house.shell).close()
+            await self._house.signals.aclose()
 
     close = aclose
 
@@ -471,6 +511,10 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         await self.aclose()
 
     async def _do(self, operation: Op[T]) -> T:
+        refuse_when_closed(self._house, operation)
+        return await self._run(operation)
+
+    async def _run(self, operation: Op[T]) -> T:
         return await cast(AsyncShell, self._house.shell).run("", operation)
 
     def _on_loop(self) -> bool:
@@ -488,12 +532,14 @@ class AsyncSessionManager(_Manager[AsyncSession]):
     def _arm(self, session: SessionCore) -> None:
         if self._on_loop():
             self._set_alarm(session)
-        elif self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set_alarm, session)
+            return
+        loop = self._loop or cast(AsyncShell, self._house.shell).loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._set_alarm, session)
 
     def _set_alarm(self, session: SessionCore) -> None:
         due = 0.0 if session._stale else self._due_at(session)
-        if due is None:
+        if due is None or self._closed:
             if self._scheduler is not None:
                 self._scheduler.cancel(session)
             return
@@ -513,6 +559,7 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         else:
             readable = look_at(session)
         renew_ahead(session)
+        self._tidy(session)
         session._outbox.hand_over()
         if readable:
             self._set_alarm(session)
@@ -526,9 +573,23 @@ class AsyncSessionManager(_Manager[AsyncSession]):
             self._arm(session)
 
 
+def _two_names(name: object) -> tuple[str, str]:
+    """(provider, account). Raises `UnknownProvider`, a `KeyError`, for what no session is found by."""
+    if isinstance(name, tuple) and len(name) == 2 and all(isinstance(one, str) for one in name):
+        return name
+    raise UnknownProvider(
+        f"{name!r} is no name of a session.",
+        hint='Use manager["name"], or manager["name", "account"] for a further account.',
+    )
+
+
 def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
     """The providers by name. Raises `ConfigurationError` for two of one name, or for what is no provider."""
     found: dict[str, Provider] = {}
+    if isinstance(providers, Provider) or not isinstance(providers, Iterable):
+        raise ConfigurationError(
+            "A manager takes a list of providers.", hint="Write SessionManager([GitHub.from_env(), …])."
+        )
     for provider in providers:
         if not isinstance(provider, Provider):
             raise ConfigurationError(
@@ -540,6 +601,16 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
             )
         found[provider.name] = provider
     return found
+
+
+def key_of(store_key: str) -> Key | None:
+    """The session that a store's key belongs to; None for a key of another kind, or of another's making."""
+    if not store_key.startswith(SESSION):
+        return None
+    try:
+        return Key.parse(store_key.removeprefix(SESSION))
+    except ValueError:
+        return None
 
 
 def look_at(session: SessionCore) -> bool:

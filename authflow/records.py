@@ -59,6 +59,7 @@ class Key(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Key:
+        """Raises `ValueError` for what `str(key)` never gives."""
         owner, provider, account = (unquote(part) for part in text.split("/"))
         return cls(owner, provider, account)
 
@@ -85,10 +86,9 @@ class Token(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
 
         Raises `ValueError` when `text` is no JSON object with a non-empty `access_token`.
         """
-        try:
-            members = msgspec.json.decode(text, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ValueError("a saved token must be a JSON object, as Token.to_json() writes it") from None
+        members = _read_object(text)
+        if members is None:
+            raise ValueError("a saved token must be a JSON object, as Token.to_json() writes it")
         extra = members.pop("extra", None) or {}
         known = {name: members.pop(name) for name in cls.__struct_fields__ if name in members}
         scope = known.get("scope")
@@ -104,6 +104,15 @@ class Token(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
         if not token.access_token:
             raise ValueError("a saved token must hold an access_token")
         return token
+
+
+def _read_object(text: str | bytes) -> dict[str, Any] | None:
+    """A JSON object, or None. It raises nothing: an error would be the context of the caller's, and a
+    `UnicodeError` holds the whole text."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 class Group(Mapping[str, Any]):
@@ -230,6 +239,14 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     error: ErrorInfo | None = None
 
 
+class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The refresh token was presented at `at`, or is about to be, and no clear answer is known. `retries`: how
+    often it was presented again."""
+
+    at: float
+    retries: int = 0
+
+
 class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Everything a session is, as data: what a store keeps under the session's key.
 
@@ -260,6 +277,7 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
     failures: int = 0
     reauth_required: bool = False
     refresher: str | None = None
+    claim: Claim | None = None
     reason: str | None = None
     recoverable: bool = False
     error: ErrorInfo | None = None

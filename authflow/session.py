@@ -5,13 +5,14 @@ What a session is stands in `core.py`, what it does in `operations.py`; here an 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
 from . import operations
 from .agents.loopback import Loopback
-from .core import Attempt, SessionCore
-from .drive import AsyncShell, Op, SyncShell
+from .core import Attempt, House, SessionCore
+from .drive import AsyncShell, Op, SyncShell, closed_error
 from .errors import ConfigurationError, InvalidCall, NotSupported
 from .events import AuthEvent
 from .operations import Begun, Completion, LoginOptions, LogoutResult
@@ -118,6 +119,7 @@ class Session(SessionCore):
     """One login of one account at one provider, explicit at every step."""
 
     def _do(self, operation: Op[T]) -> T:
+        refuse_when_closed(self._house, operation)
         return cast(SyncShell, self._house.shell).run(str(self._key), operation)
 
     def login(
@@ -137,7 +139,9 @@ class Session(SessionCore):
         `AlreadyAuthenticated`, `ConfigurationError`.
         """
         options = login_options(arguments, complete_page=complete_page)
+        check_opener(open_url)
         if saved_token is not None:
+            check_saved(saved_token)
             self._do(operations.restore(self, saved_token, options))
         else:
             self._do(operations.login(self, with_waiting_agent(options), open_url))
@@ -160,7 +164,7 @@ class Session(SessionCore):
 
     def cancel(self) -> bool:
         """Ends a pending login; False when there is none."""
-        return self._do(operations.cancel(self))
+        return not self._house.closed and self._do(operations.cancel(self))
 
     def _cancel_beside(self) -> bool:
         return self._do(operations.cancel(self, beside_only=True))
@@ -178,6 +182,7 @@ class Session(SessionCore):
         """
         if not self.live:
             raise operations.sign_in_required(self)
+        check_opener(open_url)
         options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
         self._do(operations.login(self, options, open_url))
         return self
@@ -215,6 +220,7 @@ class Session(SessionCore):
 
     def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> Session:
         """Brings a saved session back: validated, renewed and the user fetched first where that is needed."""
+        check_saved(saved)
         options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
         self._do(operations.restore(self, saved, options))
         return self
@@ -254,6 +260,7 @@ class AsyncSession(SessionCore):
     """The twin of `Session` for asyncio."""
 
     async def _do(self, operation: Op[T]) -> T:
+        refuse_when_closed(self._house, operation)
         return await cast(AsyncShell, self._house.shell).run(str(self._key), operation)
 
     async def login(
@@ -266,7 +273,9 @@ class AsyncSession(SessionCore):
     ) -> AsyncSession:
         """See `Session.login`. `open_url` may be a coroutine function."""
         options = login_options(arguments, complete_page=complete_page)
+        check_opener(open_url)
         if saved_token is not None:
+            check_saved(saved_token)
             await self._do(operations.restore(self, saved_token, options))
         else:
             await self._do(operations.login(self, with_waiting_agent(options), open_url))
@@ -286,7 +295,7 @@ class AsyncSession(SessionCore):
 
     async def cancel(self) -> bool:
         """See `Session.cancel`."""
-        return await self._do(operations.cancel(self))
+        return not self._house.closed and await self._do(operations.cancel(self))
 
     def _cancel_beside(self) -> Coroutine[Any, Any, bool]:
         return self._do(operations.cancel(self, beside_only=True))
@@ -301,6 +310,7 @@ class AsyncSession(SessionCore):
         """See `Session.step_up`."""
         if not self.live:
             raise operations.sign_in_required(self)
+        check_opener(open_url)
         options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
         await self._do(operations.login(self, options, open_url))
         return self
@@ -337,6 +347,7 @@ class AsyncSession(SessionCore):
 
     async def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> AsyncSession:
         """See `Session.restore`."""
+        check_saved(saved)
         options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
         await self._do(operations.restore(self, saved, options))
         return self
@@ -372,23 +383,19 @@ class AsyncSession(SessionCore):
 # ── what both faces share ────────────────────────────────────────────────────────────────────────────
 
 _AS_PARAMETERS = ("login_hint", "domain_hint", "ui_locales")
+_TEXTS = (*_AS_PARAMETERS, "prompt")
+_LISTS = ("scope", "acr_values")
+_SECONDS = ("timeout", "max_age")
 
 
 def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
     """The options of a login from its named arguments. Raises `ConfigurationError` for one that cannot be."""
-    given = dict(arguments)
-    unknown = given.keys() - LoginArguments.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unexpected argument: {', '.join(sorted(unknown))}")
-    for name in ("scope", "acr_values"):
-        if isinstance(given.get(name), str):
-            raise ConfigurationError(
-                f"{name} must be a list of strings, not one string.", hint=f"Write {name}=[{given[name]!r}]."
-            )
+    given: dict[str, Any] = dict(arguments)
+    check_arguments(given)
     timeout = arguments.get("timeout", 600.0)
     if not 0 < timeout <= 86_400:
         raise ConfigurationError("timeout must lie between 0 and 86,400 seconds.", hint="Leave it at 600.")
-    params = {str(name): str(value) for name, value in arguments.get("params", {}).items()}
+    params = {str(name): str(value) for name, value in (arguments.get("params") or {}).items()}
     params.update({name: str(given[name]) for name in _AS_PARAMETERS if given.get(name) is not None})
     return LoginOptions(
         scope=tuple(arguments.get("scope") or ()),
@@ -402,6 +409,54 @@ def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
         params=params,
         **more,
     )
+
+
+def check_arguments(given: Mapping[str, Any]) -> None:
+    """What no login can be made from is refused before anything begins. Raises `ConfigurationError`."""
+    known = LoginArguments.__annotations__.keys()
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" It takes {', '.join(sorted(known))}."
+            raise TypeError(f"A login has no argument {name!r}.{hint}")
+        if name in _LISTS and isinstance(value, str):
+            raise ConfigurationError(
+                f"{name} must be a list of strings, not one string.", hint=f"Write {name}=[{value!r}]."
+            )
+        if name in _LISTS and not all(isinstance(one, str) for one in value or ()):
+            raise ConfigurationError(f"{name} must be a list of strings.", hint="It holds something else.")
+        if name in _SECONDS and value is not None and not isinstance(value, (int, float)):
+            raise ConfigurationError(f"{name} must be a number of seconds.", hint=f"Write {name}=600.")
+        if name in _TEXTS and value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name} must be a string.", hint=f'Write {name}="…".')
+        if name == "params" and value is not None and not isinstance(value, Mapping):
+            raise ConfigurationError("params must be a mapping.", hint='Write params={"name": "value"}.')
+        if name == "agent" and value is not None and (isinstance(value, type) or not hasattr(value, "listen")):
+            raise ConfigurationError("agent= is no agent.", hint="Pass an instance, such as agent=Paste().")
+
+
+def check_opener(open_url: object) -> None:
+    """`open_url` is called with the URL."""
+    if open_url is not None and not callable(open_url):
+        raise ConfigurationError(
+            f"open_url must be a function that takes the URL, not a {type(open_url).__name__}.",
+            hint="Write open_url=webbrowser.open, or leave it away for the system browser.",
+        )
+
+
+def check_saved(saved: object) -> None:
+    """Only what `dump()` or `Token.to_json()` gave, or a `Token`, comes back."""
+    if not isinstance(saved, (str, Token)):
+        raise InvalidCall(
+            f"A saved session is text or a Token, not a {type(saved).__name__}.", hint="Pass what dump() returned."
+        )
+
+
+def refuse_when_closed(house: House, operation: Op[Any]) -> None:
+    """After `close()` nothing begins any more: no listener, no browser, no pending login."""
+    if house.closed:
+        operation.close()
+        raise closed_error()
 
 
 def with_waiting_agent(options: LoginOptions) -> LoginOptions:

@@ -484,11 +484,22 @@ def test_an_error_in_an_error_receiver_is_only_logged(signals, session, seen, ca
     assert len(caplog.records) == 2
 
 
-def test_a_receiver_with_the_wrong_signature_is_reported(signals, session, seen):
-    signals.on_login.connect(lambda: None)
-    signals.on_receiver_error.connect(lambda session, **facts: seen.append(type(facts["error"])))
-    session.fire("on_login")
-    assert seen == [TypeError]
+@pytest.mark.parametrize("wrong", [lambda: None, lambda session: None, lambda event: None, lambda session, what: None])
+def test_a_receiver_with_the_wrong_signature_is_refused_when_it_is_connected(signals, wrong):
+    with pytest.raises(InvalidCall, match=r"cannot receive on_login.*f\(session, event\)"):
+        signals.on_login.connect(wrong)
+    assert not signals.on_login.receivers
+
+
+@pytest.mark.parametrize("right", [lambda *_, **facts: None, lambda session, event=None, *, more=1: None])
+def test_a_receiver_that_takes_the_event_in_any_way_is_connected(signals, right):
+    signals.on_login.connect(right)
+    assert len(signals.on_login.receivers) == 1
+
+
+def test_a_receiver_of_receiver_errors_takes_their_facts(signals):
+    with pytest.raises(InvalidCall, match=r"f\(session, event, \*\*facts\)"):
+        signals.on_receiver_error.connect(lambda session, event: None)
 
 
 def test_a_receiver_that_hides_a_coroutine_is_reported(signals, session, seen):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..errors import AuthflowError, BrowserUnavailable, InsecureURL
+from ..errors import AuthflowError, BrowserUnavailable, InsecureURL, whereabouts
 
 OPEN_SECONDS = 5.0  # for all launchers together
 LAUNCH_SECONDS = 2.0  # a launcher that is still running after this has a browser in it
@@ -197,21 +197,31 @@ def show_url(url: str, open_url: Callable[[str], object] | None) -> object:
         open_browser(url)
         return None
 
+    broken: Exception | None = None
+    opened: object = None
     try:
         opened = open_url(url)
     except AuthflowError:
         raise
     except Exception as error:
-        raise BrowserUnavailable(
-            f"The application's open_url raised {type(error).__name__}.",
-            hint="Show the URL to the human yourself, or use the Paste agent.",
-        ) from error
+        broken = error
+    if broken is not None:
+        raise opener_failed(broken)
     if opened is False:  # webbrowser.open's way to say no
         raise BrowserUnavailable(
             "The application's open_url could not open the browser.",
             hint="Show the URL to the human yourself, or use the Paste agent.",
         )
     return opened
+
+
+def opener_failed(error: Exception) -> BrowserUnavailable:
+    """Says which line of the application's opener failed. Raise it where `error` is no longer handled: what an
+    opener raises often quotes the URL (a `CalledProcessError` does), and in the URL stand `state` and `nonce`."""
+    return BrowserUnavailable(
+        f"The application's open_url raised {whereabouts(error)}.",
+        hint="Show the URL to the human yourself, or use the Paste agent.",
+    )
 
 
 def run_launcher(argv: Sequence[str], seconds: float = LAUNCH_SECONDS) -> bool:
@@ -257,5 +267,9 @@ def _start_file(url: str) -> None:
         raise BrowserUnavailable("This Python cannot open URLs on Windows.", hint=REMEDY)
     try:
         start(url)
-    except OSError as error:
-        raise BrowserUnavailable("Windows could not open a browser.", hint=REMEDY) from error
+    except OSError:  # its text and its `filename` are the URL: it must not be the context of what is raised
+        opened = False
+    else:
+        opened = True
+    if not opened:
+        raise BrowserUnavailable("Windows could not open a browser.", hint=REMEDY)

@@ -18,6 +18,7 @@ Rule: an error names the file, the line and the remedy; it never shows a value.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -73,7 +74,9 @@ class Config:
             )
         kind = table.pop("type", name)
         if not isinstance(kind, str) or kind not in TYPES:
-            raise self._error(name, "type", "type is none that authflow has", f"Use one of {', '.join(TYPES)}.")
+            near = difflib.get_close_matches(str(kind), TYPES, 1)
+            hint = f"Did you mean {near[0]!r}? Use one of {', '.join(TYPES)}." if near else f"Use one of {', '.join(TYPES)}."
+            raise self._error(name, "type", "type is none that authflow has", hint)
         secret = self._secret(name, table.pop("client_secret_env", None), os.environ if env is None else env)
         if kind == "oauth2" or secret is not None:
             table["client_secret"] = secret
@@ -151,6 +154,13 @@ def read_config(path: Path) -> Config:
             hint='A value is text in quotes, a number, true, false or a list: client_id = "…".',
         ) from None
     tables = data.get("providers", {})
+    strange = next((key for key in data if key in ("provider", *TYPES) and "providers" not in data), None)
+    if strange is not None:
+        own = EXAMPLE if strange == "provider" else f"[providers.{strange}]"
+        raise ConfigurationError(
+            f"{path}, line {line_of(text, strange) or 1}: authflow looks for providers in tables below 'providers'.",
+            hint=f"Write {own}.",
+        )
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         line = line_of(text, "providers") or 1
         raise ConfigurationError(f"{path}, line {line}: providers is no table.", hint=f"Write {EXAMPLE}.")

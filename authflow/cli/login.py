@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import LoginDenied, LoginFailed, LoginTimedOut
+from ..errors import BrowserUnavailable, LoginDenied, LoginFailed, LoginTimedOut
 from .main import say
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def run(provider: Provider, *, scope: tuple[str, ...], groups: bool, paste: bool
         paste = True
     with SessionManager([provider], single_user=True) as manager:
         progress.watch(manager)
+        if not paste:
+            progress.line(f"Your browser opens; you have {timeout:.0f} s to sign in there. Ctrl-C ends it.")
         session = manager[provider.name]
         try:
             session.login(
@@ -125,5 +127,8 @@ def _say_why(provider: Provider, error: LoginFailed, timeout: float) -> None:
     elif isinstance(error, LoginTimedOut):
         click.echo(f"Timed out: nobody came back from {label} within {timeout:.0f} s.", err=True)
         click.echo("           Try again, or give yourself more time: --timeout 900", err=True)
+    elif isinstance(error.__cause__, BrowserUnavailable):
+        click.echo(f"Error: {error.message}", err=True)
+        click.echo(f"       Add --paste: authflow login {told(provider.name)} --paste", err=True)
     else:
         say(error)

@@ -15,7 +15,7 @@ from .ending import cancel, sign_in_required
 from .renewing import launch_renewal, refresh, renew_after, token
 from .saved import dump, restore, restore_stored, seal
 from .signing_in import begin, login, wait
-from .signing_out import forget, move, sign_out
+from .signing_out import forget, move, revoke_orphans, sign_out
 
 __all__ = [
     "Begun",
@@ -35,6 +35,7 @@ __all__ = [
     "renew_after",
     "restore",
     "restore_stored",
+    "revoke_orphans",
     "seal",
     "sign_in_required",
     "sign_out",

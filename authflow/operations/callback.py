@@ -15,17 +15,19 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from .. import engine, flows
 from ..chart import State, Trigger
 from ..core import House, Run, SessionCore
-from ..drive import Do, Op, Own, Tell
+from ..drive import Do, Join, Op, Own, Tell
 from ..engine import Facts, Tokens
 from ..errors import (
     AuthflowError,
     BindingRequired,
     CallbackAlreadyUsed,
     CallbackRejected,
+    ErrorInfo,
     InvalidTransition,
     LoginCancelled,
     LoginTimedOut,
@@ -37,16 +39,17 @@ from ..events import AuthEvent, Origin
 from ..protocol.callback import CallbackParams, check_callback, read_callback
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
-from ..records import Key, Pending, Profile
+from ..records import Key, Pending, Profile, SessionRecord
 from .data import Completion
-from .ending import NO_LOGIN_HERE, drop_rivals, fail, failure_of, give_up
-from .pending import finish_pending, fits_redirect, hash_of, load_pending, use_pending
+from .ending import NO_LOGIN_HERE, fail, failure_of, give_up
+from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
 from .signing_out import discard
 from .wire import reach
 
 EXCHANGE_SECONDS: Final = 60.0
 USED_SECONDS: Final = 60.0
+_MOST_RACES: Final = 8
 
 
 def complete(
@@ -58,13 +61,11 @@ def complete(
     """
     pending, params = yield from recognise(house, callback, binding, expected)
     s = expected or house.find(Key.parse(pending.key))
-    if pending.used_at is not None:
-        return (yield from _same_again(house, s, pending, params))
-    run = s._beside if pending.beside else s._run
-    if run is None:
-        run = open_beside(s)
     try:
-        completion = yield from receive(s, run, pending, params)
+        if pending.used_at is not None:
+            return (yield from _same_again(house, s, pending, params))
+        run = s._beside if pending.beside else s._run
+        completion = yield from receive(s, run or open_beside(s), pending, params)
     finally:
         yield Tell(s._outbox)
     return completion
@@ -102,7 +103,9 @@ def _check_belongs(
         raise CallbackRejected("This callback belongs to a provider that is not configured here.", check="state")
     if isinstance(callback, str) and not fits_redirect(callback, pending.redirect_uri):
         raise CallbackRejected(
-            "This callback arrived at another provider's redirect URI.", hint=NO_LOGIN_HERE, check="redirect_uri"
+            "This callback arrived at another redirect URI than the one of its sign-in.",
+            hint="Register a route for each provider; behind a proxy that changes paths, pass the URL as the browser saw it.",
+            check="redirect_uri",
         )
     if pending.binding_hash is None:
         return
@@ -128,22 +131,29 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
         raise LoginTimedOut("This sign-in took too long; its time is over.", hint=NO_LOGIN_HERE, phase=Phase.CALLBACK)
     won = yield Do(partial(use_pending, house, params.state, ledger.now()), house.store.blocking)
     if won is None:
-        raise CallbackRejected("This callback is being completed already.", hint="Wait for it to finish.")
-    yield from drop_rivals(s, run, pending.attempt)
-    outcome: AuthEvent | None = None
-    failure: AuthflowError | None = None
+        return (yield from _same_again(house, s, pending, params))
     try:
-        outcome = yield from _check_and_exchange(s, run, pending, params)
+        metadata = yield from _check(s, run, pending, params)
     except AuthflowError as error:
-        failure = error
+        yield Do(partial(finish_pending, house, params.state, None, error.info), house.store.blocking)
         raise
-    finally:
-        info = None if failure is None else failure.info
-        yield Do(partial(finish_pending, house, params.state, outcome, info), house.store.blocking)
-    return Completion(session=s, event=outcome, app_data=pending.app_data)
+    except BaseException:
+        yield from give_up(s, run, pending.attempt)
+        finish_pending(house, params.state, None, None)
+        raise
+    left: list[bool] = []
+    try:
+        event: AuthEvent = yield Own(_see_through(s, run, pending, metadata, params, left))
+    except AuthflowError:
+        raise
+    except BaseException:
+        left.append(True)
+        raise
+    return Completion(session=s, event=event, app_data=pending.app_data)
 
 
-def _check_and_exchange(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -> Op[AuthEvent]:
+def _check(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -> Op[ServerMetadata]:
+    """Whether the answer is the issuer's and good; the first that is drops the other pending attempts."""
     house = s._house
     try:
         metadata = yield from reach(s, flows.discover(s.provider, house.directory, run.ledger.now()))
@@ -152,6 +162,7 @@ def _check_and_exchange(s: SessionCore, run: Run, pending: Pending, params: Call
         raise (yield from fail(s, run, pending.attempt, error, Phase.CALLBACK)) from error
     now = run.ledger.now()
     facts = Facts(now=now, origin=Origin.PROVIDER, attempt=pending.attempt, deadline=now + EXCHANGE_SECONDS)
+    rivals = tuple(ref for ref in run.record.pending if ref.attempt != pending.attempt)
     try:
         yield Do(partial(run.ledger.commit, Trigger.CALLBACK, facts), house.store.blocking)
     except InvalidTransition:
@@ -159,14 +170,36 @@ def _check_and_exchange(s: SessionCore, run: Run, pending: Pending, params: Call
     except StoreError as error:
         # The pending attempt is used up: nobody can come back with it.
         raise (yield from fail(s, run, pending.attempt, error, Phase.STORE)) from error
+    if rivals:
+        yield Do(partial(remove_pending, house, rivals), house.store.blocking)
     yield Tell(s._outbox)
-    event: AuthEvent = yield Own(_exchange(s, run, pending, metadata, params.code or ""))
-    return event
+    return metadata
+
+
+def _see_through(
+    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, params: CallbackParams, left: list[bool]
+) -> Op[AuthEvent]:
+    """The exchange, and how it ended kept for the same callback coming again. Whoever waits may leave (`left`):
+    then the manager tells what came of it."""
+    house = s._house
+    outcome: AuthEvent | None = None
+    failure: ErrorInfo | None = None
+    try:
+        outcome = yield from _exchange(s, run, pending, metadata, params.code or "")
+    except AuthflowError as error:
+        failure = error.info
+        raise
+    finally:
+        yield Do(partial(finish_pending, house, params.state, outcome, failure), house.store.blocking)
+        if left:
+            s._outbox.hand_over()
+    return outcome
 
 
 def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, code: str) -> Op[AuthEvent]:
     """The code against tokens, the tokens checked and stored. Whoever waits may leave; this goes on."""
     house = s._house
+    refused: flows.TokensRefused | None = None
     try:
         granted = yield from reach(s, flows.exchange(
             s.provider,
@@ -183,15 +216,18 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
         ))
-    except flows.TokensRefused as refused:
-        failed = yield from fail(s, run, pending.attempt, refused.cause, Phase.VALIDATE)
-        yield from discard(s, metadata, refused.token)
-        raise failed from refused.cause
+    except flows.TokensRefused as error:
+        refused = error
     except AuthflowError as error:
         raise (yield from fail(s, run, pending.attempt, error, Phase.EXCHANGE)) from error
     except BaseException:
         yield from give_up(s, run, pending.attempt)
         raise
+    if refused is not None:
+        # Out here: what is raised where `refused` was caught has it as its context, and with it the tokens.
+        failed = yield from fail(s, run, pending.attempt, refused.cause, Phase.VALIDATE)
+        yield from discard(s, metadata, refused.token)
+        raise failed from refused.cause
     try:
         if run.beside:
             return (yield from _reauthenticate(s, run, pending, granted))
@@ -232,36 +268,60 @@ def tokens_of(granted: Granted, now: float, profile: Profile | None = None) -> T
 
 def _reauthenticate(s: SessionCore, run: Run, pending: Pending, granted: Granted) -> Op[AuthEvent]:
     """An attempt beside the live session succeeded: for the same human it renews that session."""
-    live = s._run.record
-    if (granted.issuer, granted.subject) != (live.issuer, live.subject):
-        raise ValidationFailed(
-            "Another user signed in than the one whose session this is.",
-            hint="Sign out first to change the user.",
-            check="other_user",
-            phase=Phase.VALIDATE,
-        )
-    if run.record.attempt != pending.attempt:
-        raise engine.StaleTrigger("The attempt has ended.")
-    facts = Facts(
-        now=s._run.ledger.now(),
-        origin=Origin.PROVIDER,
-        reason="step_up",
-        epoch=pending.epoch,
-        tokens=tokens_of(granted, s._run.ledger.now()),
-    )
-    event: AuthEvent = yield Do(
-        partial(s._run.ledger.commit, Trigger.REAUTHENTICATE, facts), s._house.store.blocking
-    )
+    if granted.token.refresh_token is None and s._flight is not None and not s._flight.done:
+        yield Join(s._flight)  # what it brings is the refresh token that is kept
+    event: AuthEvent = yield Do(partial(_take_over, s, run, pending, granted), s._house.store.blocking)
     s._beside = None
-    for mailbox in tuple(run.waiters.values()):
-        mailbox.put(event)
+    run.end(event)
     yield Do(run.ledger.drop, s._house.store.blocking)
     return event
+
+
+def _take_over(s: SessionCore, run: Run, pending: Pending, granted: Granted) -> AuthEvent:
+    """Commits the tokens of an attempt to the live session. A step-up without a refresh token keeps the old one,
+    and with it the scope that is asked for at renewals."""
+    ledger = s._run.ledger
+    for _ in range(_MOST_RACES):
+        live = ledger.record
+        if not granted.subject or (granted.issuer, granted.subject) != (live.issuer, live.subject):
+            raise ValidationFailed(
+                "It cannot be told whether this is the user whose session it is."
+                if not (granted.subject and live.subject)
+                else "Another user signed in than the one whose session this is.",
+                hint="Sign out first to change the user; sign in with fetch_user=True to step up.",
+                check="other_user",
+                phase=Phase.VALIDATE,
+            )
+        tokens, scope = tokens_of(granted, ledger.now()), tuple(dict.fromkeys((*live.scope, *pending.scope)))
+        if granted.token.refresh_token is None and live.token is not None:
+            tokens = replace(tokens, token=replace(tokens.token, refresh_token=live.token.refresh_token))
+            scope = live.scope
+        facts = Facts(
+            now=ledger.now(),
+            origin=Origin.PROVIDER,
+            reason="step_up",
+            epoch=pending.epoch,
+            scope=scope,
+            tokens=tokens,
+        )
+        try:
+            return ledger.commit(Trigger.REAUTHENTICATE, facts, partial(_still, run, pending.attempt, live))
+        except engine.StaleTrigger:
+            if run.record.attempt != pending.attempt or ledger.record.epoch != pending.epoch:
+                raise
+    raise engine.StaleTrigger("The session kept changing.")
+
+
+def _still(run: Run, attempt: str, seen: SessionRecord, record: SessionRecord) -> bool:
+    """The attempt has not been ended, and the tokens of the session are those that were `seen`."""
+    return run.record.attempt == attempt and (record.epoch, record.generation) == (seen.epoch, seen.generation)
 
 
 def _same_again(house: House, s: SessionCore, pending: Pending, params: CallbackParams) -> Op[Completion]:
     """The same callback again: the same outcome for 60 seconds, after that `CallbackAlreadyUsed`."""
     found: Pending | None = pending
+    if pending.used_at is None:  # it was used this very moment
+        found = yield Do(partial(load_pending, house, params.state), house.store.blocking)
     while found is not None and not found.done and house.clock.time() < (found.used_at or 0.0) + EXCHANGE_SECONDS:
         yield Wait(0.05)
         found = yield Do(partial(load_pending, house, params.state), house.store.blocking)
@@ -269,4 +329,5 @@ def _same_again(house: House, s: SessionCore, pending: Pending, params: Callback
         raise CallbackAlreadyUsed("This callback was completed before.", hint=NO_LOGIN_HERE)
     if found.outcome is None:
         raise failure_of(found.error)
+    yield Do(s._run.ledger.catch_up, house.store.blocking)
     return Completion(session=s, event=found.outcome, app_data=found.app_data)

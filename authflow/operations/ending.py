@@ -5,6 +5,7 @@ Rule: whichever way it ends, it ends once, its listener is closed and its callba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ from ..errors import (
     login_failed,
 )
 from ..events import AuthEvent, Origin
-from ..records import SessionRecord
+from ..records import PendingRef, SessionRecord
 from .pending import remove_pending
 
 NO_LOGIN_HERE: Final = "Start the sign-in again in the application."
@@ -63,8 +64,9 @@ def fail(s: SessionCore, run: Run, attempt: str, error: AuthflowError, phase: Ph
         attempt=attempt,
     )
     refs = run.record.pending
-    yield Do(partial(s._try_commit, run, Trigger.FAIL, facts), s._house.store.blocking)
-    yield Do(partial(remove_pending, s._house, refs), s._house.store.blocking)
+    ended = yield Do(partial(s._try_commit, run, Trigger.FAIL, facts), s._house.store.blocking)
+    if ended is not None:  # otherwise it had ended before, and what is pending now is another login's
+        yield Do(partial(remove_pending, s._house, refs), s._house.store.blocking)
     yield Tell(s._outbox)
     return failed
 
@@ -73,8 +75,8 @@ def give_up(s: SessionCore, run: Run, attempt: str) -> Op[None]:
     """Whoever waited was cancelled: the attempt ends as `cancel`. Its signals are told by the manager."""
     refs = run.record.pending
     facts = Facts(now=run.ledger.now(), reason="cancelled", error=_cancelled("cancelled"), attempt=attempt)
-    s._try_commit(run, Trigger.CANCEL, facts)
-    remove_pending(s._house, refs)
+    if s._try_commit(run, Trigger.CANCEL, facts) is not None:
+        remove_pending(s._house, refs)
     let_go(run, attempt)
     s._outbox.hand_over()
     return
@@ -84,16 +86,20 @@ def give_up(s: SessionCore, run: Run, attempt: str) -> Op[None]:
 def let_go(run: Run, attempt: str) -> None:
     """Nobody waits for this attempt any more: its listener is closed."""
     run.waiters.pop(attempt, None)
+    run.attended.discard(attempt)
     listener = run.listeners.pop(attempt, None)
     if listener is not None:
         listener.close()
 
 
-def drop_rivals(s: SessionCore, run: Run, winner: str) -> Op[None]:
-    """The first valid callback wins and drops the other pending attempts of its session."""
-    rivals = tuple(ref for ref in run.record.pending if ref.attempt != winner)
-    if rivals:
-        yield Do(partial(remove_pending, s._house, rivals), s._house.store.blocking)
+def displaced(s: SessionCore, run: Run, before: Sequence[PendingRef]) -> Op[None]:
+    """Attempts that were pending `before` and gave way to a newer one: forgotten, and whoever waits is told."""
+    gone = [ref for ref in before if ref not in run.record.pending]
+    for ref in gone:
+        kind = LoginTimedOut if ref.deadline <= run.ledger.now() else LoginCancelled
+        run.end(kind("A newer sign-in took its place.", hint=NO_LOGIN_HERE), ref.attempt)
+    if gone:
+        yield Do(partial(remove_pending, s._house, gone), s._house.store.blocking)
 
 
 def _cancelled(reason: str) -> ErrorInfo:
@@ -111,8 +117,10 @@ def _cancelled(reason: str) -> ErrorInfo:
     )
 
 
-def judge_end(s: SessionCore, event: AuthEvent) -> AuthEvent:
+def judge_end(event: AuthEvent | AuthflowError) -> AuthEvent:
     """How an attempt ended that somebody else brought to its end. Raises `LoginFailed`."""
+    if isinstance(event, AuthflowError):
+        raise event
     if event.target == State.IDLE.value:
         raise failure_of(event.error)
     return event

@@ -21,47 +21,52 @@ from ..errors import (
 )
 from ..events import AuthEvent
 from ..records import Pending, PendingRef
+from ..stores import Conflict
 
 KEPT_SECONDS: Final = 600.0
 
 
 def hash_of(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fits_redirect(callback: str, redirect_uri: str) -> bool:
-    """Whether a callback's path is that of the redirect URI; a proxy may have cut a prefix off."""
-    path = urlsplit(callback.split("?", 1)[0]).path if "://" in callback or callback.startswith("/") else ""
-    return not path or urlsplit(redirect_uri).path.endswith(path)
+    """Whether a callback's path is that of the redirect URI. Half a path will not do: `/callback` may be one
+    provider's route, and `/other/callback` another's (RFC 9700 §4.4.2.2)."""
+    where = callback.split("?", 1)[0]
+    if "://" not in where and not where.startswith("/"):
+        return True  # the query alone
+    return (urlsplit(where).path or "/") == (urlsplit(redirect_uri).path or "/")
 
 
 def store_pending(house: House, state: str, pending: Pending) -> None:
     try:
         data = msgspec.msgpack.encode(pending)
-    except (TypeError, OverflowError):
+    except (TypeError, OverflowError, UnicodeEncodeError, RecursionError):
         raise InvalidCall(
             "app_data must be plain data: strings, numbers, lists, dicts.", hint="Keep objects on your side."
         ) from None
     ttl = pending.deadline - pending.created_at + KEPT_SECONDS
-    house.store.swap(PENDING_PREFIX + hash_of(state), 0, data, ttl)
+    key = PENDING_PREFIX + hash_of(state)
+    house.store.swap(key, 0, house.vault.pack(key, data, 1), ttl)
 
 
 def load_pending(house: House, state: str) -> Pending | None:
-    found = house.store.load(PENDING_PREFIX + hash_of(state))
-    return None if found is None else msgspec.msgpack.decode(found[0], type=Pending)
+    found = _load(house, PENDING_PREFIX + hash_of(state))
+    return None if found is None else found[0]
 
 
 def use_pending(house: House, state: str, now: float) -> Pending | None:
     """Consumes a pending attempt by one compare-and-swap; None when another callback won."""
     key = PENDING_PREFIX + hash_of(state)
-    found = house.store.load(key)
+    found = _load(house, key)
     if found is None:
         return None
-    pending = msgspec.msgpack.decode(found[0], type=Pending)
+    pending, version = found
     if pending.used_at is not None:
         return None
     used = replace(pending, used_at=now, code_verifier="", nonce=None)
-    made = house.store.swap(key, found[1], msgspec.msgpack.encode(used), KEPT_SECONDS)
+    made = _save(house, key, version, used)
     return pending if isinstance(made, int) else None
 
 
@@ -69,10 +74,9 @@ def finish_pending(house: House, state: str, outcome: AuthEvent | None, error: E
     """Keeps how it ended for the same callback coming again. That it cannot be kept ends no login."""
     key = PENDING_PREFIX + hash_of(state)
     try:
-        found = house.store.load(key)
+        found = _load(house, key)
         if found is not None:
-            pending = replace(msgspec.msgpack.decode(found[0], type=Pending), done=True, outcome=outcome, error=error)
-            house.store.swap(key, found[1], msgspec.msgpack.encode(pending), KEPT_SECONDS)
+            _save(house, key, found[1], replace(found[0], done=True, outcome=outcome, error=error))
     except StoreError:
         return
 
@@ -85,9 +89,28 @@ def remove_pending(house: House, refs: Sequence[PendingRef]) -> None:
     for ref in refs:
         key = PENDING_PREFIX + ref.state_hash
         try:
-            found = house.store.load(key)
-            if found is not None and msgspec.msgpack.decode(found[0], type=Pending).used_at is None:
+            found = _load(house, key)
+            if found is not None and found[0].used_at is None:
                 house.store.swap(key, found[1], None)
         except StoreError:
             return
 
+
+def _load(house: House, key: str) -> tuple[Pending, int] | None:
+    """The pending attempt and its version in the store. Raises `StoreError` for what cannot be read."""
+    found = house.store.load(key)
+    if found is None:
+        return None
+    data, _ = house.vault.unpack(key, found[0])
+    try:
+        return msgspec.msgpack.decode(data, type=Pending), found[1]
+    except (msgspec.MsgspecError, RecursionError):
+        raise StoreError(
+            "A pending sign-in in the store cannot be read.",
+            hint="Another version of authflow may have written it. Begin the sign-in again.",
+        ) from None
+
+
+def _save(house: House, key: str, version: int, pending: Pending) -> int | Conflict:
+    data = house.vault.pack(key, msgspec.msgpack.encode(pending), version + 1)
+    return house.store.swap(key, version, data, KEPT_SECONDS)

@@ -24,7 +24,8 @@ def run_for(s: SessionCore, options: LoginOptions) -> Run:
 
 def open_beside(s: SessionCore) -> Run:
     house = s._house
-    s._beside = Run(Ledger(s.key, ATTEMPT, house.store, house.clock, s._publish_beside), beside=True)
+    ledger = Ledger(s.key, ATTEMPT, house.store, house.clock, s._publish_beside, house.vault, beside=True)
+    s._beside = Run(ledger, beside=True)
     return s._beside
 
 

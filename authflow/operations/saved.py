@@ -193,10 +193,13 @@ def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options:
             scope=kept.scope,
             now=s._run.ledger.now(),
         ))
-    except flows.TokensRefused as refused:
-        yield from discard(s, metadata, refused.token)
-        raise refused.cause from None
-    return granted
+    except flows.TokensRefused as error:
+        refused = error
+    else:
+        return granted
+    # Out here: what is raised where `refused` was caught has it as its context, and with it the tokens.
+    yield from discard(s, metadata, refused.token)
+    raise refused.cause
 
 
 def _subject(s: SessionCore, profile: Profile | None) -> str:

@@ -13,22 +13,23 @@ from typing import Any
 
 from .. import flows
 from ..agents.base import Agent, Callback, Page
-from ..agents.browser import show_url
+from ..agents.browser import opener_failed, show_url
 from ..agents.loopback import Loopback
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import Run, SessionCore
 from ..drive import Call, Do, Expect, Mailbox, Op, Tell
-from ..engine import Facts
+from ..engine import MOST_PENDING, Facts
 from ..errors import (
     AuthflowError,
-    BrowserUnavailable,
     CallbackRejected,
     InvalidCall,
     LoginInProgress,
+    LoginTimedOut,
     MissingEndpoint,
     OwnerRequired,
     Phase,
+    StoreError,
 )
 from ..events import AuthEvent
 from ..http import warm_tls
@@ -36,7 +37,7 @@ from ..protocol.authorization import build_authorization_url
 from ..records import Pending, PendingRef
 from .callback import receive, recognise
 from .data import Begun, LoginOptions
-from .ending import cancel, fail, give_up, judge_end, let_go
+from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go
 from .pending import hash_of, store_pending
 from .runs import run_for
 from .wire import reach
@@ -45,8 +46,7 @@ from .wire import reach
 def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     """Commits `authorize` and makes the URL. Its failures after that are `fail`, and heard."""
     house = s._house
-    yield Do(s._run.ledger.load, house.store.blocking)
-    run = run_for(s, options)
+    yield Do(s._tick, house.store.blocking)
     agent: Agent = options.agent or Web(_web_redirect(s, options))
     in_process = agent.waits
     if isinstance(agent, Web) and not s.owner and not house.single_user:
@@ -54,6 +54,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
             "A web login needs an owner, or every visitor would share one session.",
             hint="Use manager.owner(browser_id)[name].begin(…), or SessionManager(single_user=True).",
         )
+    run = run_for(s, options)
     listener = yield Do(partial(agent.listen, s.provider))
     state, binding = secrets.token_urlsafe(32), None if in_process else secrets.token_urlsafe(32)
     now = run.ledger.now()
@@ -69,7 +70,8 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         beside=run.beside,
         epoch=s._run.record.epoch,
         binding_hash=None if binding is None else hash_of(binding),
-        fetch_user=options.fetch_user,
+        # Without an ID token only the profile tells whether a step-up is the same user's.
+        fetch_user=options.fetch_user or (run.beside and not s.provider.openid),
         fetch_groups=options.fetch_groups,
         max_age=options.max_age,
         acr_values=options.acr_values,
@@ -78,13 +80,13 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     mailbox = Mailbox()
     run.waiters[pending.attempt] = mailbox
     run.listeners[pending.attempt] = listener
-    if run.beside:
-        run.ledger.label = pending.attempt
+    before = run.record.pending
     try:
         yield Do(partial(store_pending, house, state, pending), house.store.blocking)
         ref = PendingRef(attempt=pending.attempt, state_hash=hash_of(state), deadline=pending.deadline)
         facts = Facts(now=now, pending=ref)
         yield Do(partial(run.ledger.commit, Trigger.AUTHORIZE, facts), house.store.blocking)
+        yield from displaced(s, run, before)
     except BaseException:
         let_go(run, pending.attempt)
         raise
@@ -93,6 +95,8 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     yield Tell(s._outbox)
     if binding is not None and not isinstance(agent, Web):
         s._bindings[pending.attempt] = binding
+        while len(s._bindings) > 2 * MOST_PENDING:
+            s._bindings.pop(next(iter(s._bindings)), None)
     try:
         metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
         url = build_authorization_url(
@@ -111,7 +115,12 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     except BaseException:
         yield from give_up(s, run, pending.attempt)
         raise
-    listener.start(mailbox.put)
+    ended = mailbox.take()
+    if ended is None:
+        listener.start(mailbox.put)
+    else:  # it came to rest while the provider's metadata were on their way
+        let_go(run, pending.attempt)
+        mailbox.put(judge_end(ended))
     return Begun(
         url=url,
         state=state,
@@ -125,27 +134,33 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
 
 def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
     """The whole way: begin, show the URL, wait for the human, receive."""
-    if s._waiting:
+    show = _shower(options.agent, opener)
+    with s._mutex:
+        waiting, s._waiting = s._waiting, True
+    if waiting:
         raise LoginInProgress(
             f"A login of {s.provider.name!r} is waiting for the human already.",
             hint="Let it finish, or end it with session.cancel().",
         )
-    show = _shower(options.agent, opener)
-    s._waiting = True
     try:
         yield Do(s._run.ledger.load, s._house.store.blocking)
         if run_for(s, options).record.state in PENDING:
             yield from cancel(s, reason="superseded")
         begun = yield from begin(s, options)
+        unseen: AuthflowError | None = None
         try:
             s._show = show
             yield Call(partial(show, begun.url), blocking=opener is None)
+        except AuthflowError as error:
+            unseen = error
         except Exception as error:
-            let_go(begun.run, begun.attempt)
-            raise (yield from fail(s, begun.run, begun.attempt, _not_shown(error), Phase.AUTHORIZE)) from error
+            unseen = opener_failed(error)
         except BaseException:
             yield from give_up(s, begun.run, begun.attempt)
             raise
+        if unseen is not None:
+            let_go(begun.run, begun.attempt)
+            raise (yield from fail(s, begun.run, begun.attempt, unseen, Phase.AUTHORIZE)) from unseen
         return (yield from wait(s, begun, options.complete_page))
     finally:
         s._waiting = False
@@ -163,15 +178,6 @@ def _shower(agent: Agent, opener: Callable[[str], object] | None) -> Callable[[s
     return partial(_open_with, opener)
 
 
-def _not_shown(error: Exception) -> AuthflowError:
-    """Why the human never saw the URL; what an awaited opener raised is not repeated, it may hold the URL."""
-    if isinstance(error, AuthflowError):
-        return error
-    return BrowserUnavailable(
-        f"The application's open_url raised {type(error).__name__}.", hint="Show the URL to the human yourself."
-    )
-
-
 def _open_with(opener: Callable[[str], object], url: str) -> object:
     return show_url(url, opener)
 
@@ -179,19 +185,27 @@ def _open_with(opener: Callable[[str], object], url: str) -> object:
 def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
     """Waits for the redirect, or for the end of the attempt. Raises `LoginFailed`."""
     run = begun.run
+    run.attended.add(begun.attempt)
     try:
         while True:
             item = yield Expect(begun.mailbox, max(0.05, begun.expires_at - run.ledger.now()))
             if item is None:
                 yield Do(s._tick, s._house.store.blocking)
                 yield Tell(s._outbox)
-            elif isinstance(item, AuthEvent):
+                item = begun.mailbox.take()
+            if item is None and begun.expires_at <= run.ledger.now():
+                # The session still waits for another attempt of it; this one is over.
+                raise LoginTimedOut("Nobody came back from the provider in time.", hint=NO_LOGIN_HERE)
+            if item is None:
+                continue
+            if isinstance(item, (AuthEvent, AuthflowError)):
                 yield Tell(s._outbox)
-                return judge_end(s, item)
-            else:
-                event = yield from _answer(s, run, item, complete_page)
-                if event is not None:
-                    return event
+                return judge_end(item)
+            event = yield from _answer(s, run, item, complete_page)
+            if event is not None:
+                return event
+    except StoreError as error:
+        raise (yield from fail(s, run, begun.attempt, error, Phase.STORE)) from error
     except AuthflowError:
         raise
     except BaseException:

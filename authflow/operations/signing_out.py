@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Final
 from .. import flows
 from ..chart import PENDING, Trigger
 from ..core import SESSION, SessionCore
-from ..drive import Call, Do, Op, Tell
+from ..drive import Call, Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
     ErrorInfo,
     InvalidCall,
     InvalidTransition,
+    ManagerClosed,
 )
 from ..events import AuthEvent
 from ..protocol.messages import ServerMetadata
-from ..records import BLANK, Key, Token
+from ..records import BLANK, Key, SessionRecord, Token
 
 if TYPE_CHECKING:
     pass
@@ -45,10 +46,32 @@ def sign_out(
         ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
     except InvalidTransition:
         return LogoutResult(signed_out=False, cancelled_login=cancelled)
-    yield Tell(s._outbox)
+    there = partial(_sign_out_there, s, ended, cancelled, revoke, end_session, post_logout_redirect_uri)
+    try:
+        yield Tell(s._outbox)
+    except BaseException:
+        house.shell.launch(str(s.key), there())
+        raise
+    try:
+        result: LogoutResult = yield Own(there())
+    except ManagerClosed as error:  # by a receiver of on_logout
+        return LogoutResult(True, cancelled, ledger.persist(), errors=(error.info,))
+    return result
+
+
+def _sign_out_there(
+    s: SessionCore,
+    ended: SessionRecord,
+    cancelled: bool,
+    revoke: bool,
+    end_session: bool,
+    post_logout_redirect_uri: str | None,
+) -> Op[LogoutResult]:
+    """The tombstone, and the provider's part. Whoever waits may leave: what began goes on."""
+    house, ledger = s._house, s._run.ledger
     persisted = yield Do(ledger.persist, house.store.blocking)
-    held = [token for token in (ended.token, *ledger.orphans) if token is not None]
-    ledger.orphans.clear()
+    orphans, ledger.orphans = ledger.orphans, []
+    held = [token for token in (ended.token, *orphans) if token is not None]
 
     revoked: dict[str, bool] = {}
     errors: list[ErrorInfo] = []
@@ -104,6 +127,17 @@ def discard(s: SessionCore, metadata: ServerMetadata, unwanted: Token) -> Op[Non
     yield from _revoke_all(s, metadata, unwanted, until, {}, [])
 
 
+def revoke_orphans(s: SessionCore) -> Op[None]:
+    """Tokens that another process stored for a login that this one has ended or replaced are revoked."""
+    orphans, s._run.ledger.orphans = s._run.ledger.orphans, []
+    try:
+        metadata = yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now()))
+    except AuthflowError:
+        return
+    for token in orphans:
+        yield from discard(s, metadata, token)
+
+
 def forget(s: SessionCore) -> Op[AuthEvent]:
     """Drops what is left of a session that has ended."""
     facts = Facts(now=s._run.ledger.now())
@@ -116,7 +150,7 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     """The same session under another owner: a web application gives it a fresh one at sign-in."""
     house = s._house
     yield Do(s._run.ledger.load, house.store.blocking)
-    if s._run.record.state in PENDING or s._beside is not None:
+    if s._run.record.state in PENDING or s.attempt is not None:
         raise InvalidCall("A session cannot be moved while a login is pending.", hint="Move it after the login.")
     old, new = s.key, Key(owner, s.key.provider, s.key.account)
     if new == old:
@@ -132,7 +166,7 @@ def move(s: SessionCore, owner: str) -> Op[None]:
             house.sessions.setdefault(new, empty)
         raise
     house.sessions.pop(old, None)
-    s._key = new
+    s._key, s._beside = new, None
     house.sessions[new] = s
     house.signals.rename(str(old), str(new))
 

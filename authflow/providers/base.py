@@ -410,7 +410,7 @@ def check_settings(provider: Provider) -> None:
                 f"{who}: {name} begins or ends with white space, or holds a control character.",
                 hint="Copy it again without the line break.",
             )
-    if not set(provider.name) <= _NAME_CHARACTERS or provider.name in (".", ".."):
+    if not isinstance(provider.name, str) or not set(provider.name) <= _NAME_CHARACTERS or provider.name in (".", ".."):
         raise ConfigurationError(
             f"{who}: the name stands in the redirect URI.", hint="Use letters, digits, '-', '_' and '.'."
         )

@@ -79,6 +79,22 @@ def is_async(receiver: Receiver) -> bool:
     return inspect.iscoroutinefunction(function)
 
 
+def check_takes_event(receiver: Receiver, signal: str) -> None:
+    """Raises `InvalidCall` for a receiver that no event could be given to; what has no signature passes."""
+    facts = {"event", "error", "receiver", "signal"} if signal == "on_receiver_error" else {"event"}
+    try:
+        signature = inspect.signature(receiver)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(None, **dict.fromkeys(facts))
+    except TypeError as error:
+        more = ", **facts" if len(facts) > 1 else ""
+        raise InvalidCall(
+            f"{name_of(receiver)} cannot receive {signal}: {error}.", hint=f"Define it as f(session, event{more})."
+        ) from None
+
+
 def name_of(receiver: Receiver) -> str:
     """A name for a log line. Not its repr: a partial would show its arguments."""
     function: Any = receiver

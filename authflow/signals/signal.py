@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from blinker import ANY, NamedSignal
 
-from .receivers import EVERYBODY, Receiver, Subscription, Way, filter_of, ident_of, owner_filter
+from .receivers import EVERYBODY, Receiver, Subscription, Way, check_takes_event, filter_of, ident_of, owner_filter
 
 if TYPE_CHECKING:
     from .hub import Signals
@@ -53,10 +53,12 @@ class AuthSignal(NamedSignal):
         own (an async one in a task of its own), where 256 events may wait.
 
         Connecting a receiver again to the same sender changes its options and keeps its place. Raises
-        `InvalidCall` for an async receiver where nobody could await it, and for a sender that is none.
+        `InvalidCall` for an async receiver where nobody could await it, for one that does not take
+        `(session, event)`, and for a sender that is none.
         """
         signals = self._signals
         way, mailbox = signals.way_of(receiver, background)
+        check_takes_event(receiver, self.name)
         subscription = Subscription(
             receiver,
             filter_of(sender),

@@ -101,11 +101,14 @@ def fail_next_refresh(session: Session | AsyncSession, *, error: str = "temporar
     """The next renewal of the session gets this OAuth error: `on_refresh_failed`.
 
     `temporarily_unavailable` and `server_error` leave the session live; `invalid_grant` kills its refresh
-    token.
+    token. Raises `InvalidCall` for a session that has no refresh token.
     """
-    if session._run.record.state not in LIVE:
+    record = session._run.record
+    if record.state not in LIVE or record.token is None:
         raise sign_in_required(session)
-    _stand_in(session).failures.append(error)
+    if record.token.refresh_token is None:
+        raise InvalidCall("This session has no refresh token.", hint="Make it with signed_in(…, refreshable=True).")
+    _stand_in(session).failures.setdefault(record.token.refresh_token, []).append(error)
 
 
 class StandIn:
@@ -114,7 +117,7 @@ class StandIn:
     def __init__(self, real: Any) -> None:
         self.real = real
         self.providers: dict[str, Provider] = {}
-        self.failures: list[str] = []
+        self.failures: dict[str, list[str]] = {}  # by refresh token
 
     def answer(self, request: httpx.Request) -> httpx.Response | None:
         """The provider's answer, or None when the request is not for it."""
@@ -127,8 +130,9 @@ class StandIn:
             return None
         if form.get("grant_type") != ["refresh_token"]:
             return httpx.Response(200, json={}, request=request)
-        if self.failures:
-            error = self.failures.pop(0)
+        failures = self.failures.get(form.get("refresh_token", [""])[0])
+        if failures:
+            error = failures.pop(0)
             status = 503 if error in ("temporarily_unavailable", "server_error") else 400
             return httpx.Response(status, json={"error": error}, request=request)
         number = next(_numbers)

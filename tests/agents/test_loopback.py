@@ -473,11 +473,13 @@ def test_an_opener_that_says_no_is_a_missing_browser():
         Loopback(open_url=lambda url: False).open("https://idp.example/")
 
 
-def test_an_opener_that_raises_is_a_missing_browser_with_its_cause():
+def test_an_opener_that_raises_is_a_missing_browser_and_the_line_that_failed_is_named():
     def broken(url: str) -> None:
-        raise OSError("no")
+        raise OSError(f"cannot open {url}")
 
     with pytest.raises(BrowserUnavailable) as caught:
         Loopback(open_url=broken).open("https://idp.example/?code_challenge=x")
-    assert isinstance(caught.value.__cause__, OSError)
+    assert "OSError at" in str(caught.value)
+    assert "test_loopback.py" in str(caught.value)
     assert "code_challenge" not in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)

@@ -113,6 +113,19 @@ def test_an_unknown_type_names_the_known_ones(tmp_path: Path) -> None:
     assert "github, google, microsoft, auth0, linkedin, openid, oauth2" in error.hint
 
 
+def test_a_type_with_a_slip_of_the_pen_names_the_nearest_one(tmp_path: Path) -> None:
+    error = refused(tmp_path, '[providers.github]\ntype = "gihub"\nclient_id = "x"\n')
+
+    assert "Did you mean 'github'?" in error.hint
+
+
+@pytest.mark.parametrize("header", ["provider.github", "github"])
+def test_a_table_in_the_wrong_place_is_told_where_it_belongs(tmp_path: Path, header: str) -> None:
+    error = refused(tmp_path, f'[{header}]\nclient_id = "x"\n')
+
+    assert "Write [providers.github]" in error.hint
+
+
 def test_an_unknown_setting_names_its_line_and_the_nearest_one(tmp_path: Path) -> None:
     error = refused(tmp_path, GITHUB + "\nscope_separater = ','\n")
 

@@ -125,6 +125,7 @@ def test_without_a_browser_it_says_what_to_do(authflow, acme, tmp_path: Path) ->
 
     assert told.returncode in (1, 2)
     assert "Error: " in told.stderr
+    assert "Add --paste: authflow login acme --paste" in told.stderr
     assert "Traceback" not in told.stderr
 
 

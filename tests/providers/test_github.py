@@ -112,7 +112,7 @@ def test_an_error_that_github_alone_knows_keeps_its_name(idp: RecordedProvider, 
     idp.on("POST", "/login/oauth/access_token", json_answer({"error": "unverified_user_email"}))
     with pytest.raises(OAuthError) as caught:
         login(github)
-    assert caught.value.code == "unverified_user_email"
+    assert (caught.value.code, caught.value.error) == ("oauth_error", "unverified_user_email")
 
 
 def test_a_refresh_token_that_was_used_is_an_invalid_grant(idp: RecordedProvider, github: GitHub) -> None:

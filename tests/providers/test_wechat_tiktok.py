@@ -167,7 +167,7 @@ def test_tiktoks_nested_error_is_an_error(idp: RecordedProvider, tiktok: OAuth2)
     idp.on("GET", "/v2/user/info/", json_answer(said))
     with pytest.raises(OAuthError) as caught:
         login(tiktok)
-    assert caught.value.code == "scope_not_authorized"
+    assert (caught.value.code, caught.value.error) == ("oauth_error", "scope_not_authorized")
 
 
 def test_tiktoks_token_error_has_a_log_id_and_the_rfcs_code(idp: RecordedProvider, tiktok: OAuth2) -> None:

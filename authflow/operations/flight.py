@@ -1,0 +1,371 @@
+"""One renewal, from the first look at the store to the signal that tells how it ended.
+
+    lock → read again → claim → POST → compare-and-swap → tell
+
+Every choice on the way is a function of `renewal.py`; here the moves are carried out. The flight belongs to
+the manager: whoever asked for it may be cancelled.
+
+Rule 1: only the process whose claim won the swap presents the refresh token, and only while its lease runs.
+Rule 2: an answer that comes late still counts: the refresh token was used for it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final, NamedTuple, cast
+
+import msgspec
+from msgspec.structs import replace
+
+from .. import flows, renewal
+from ..chart import LIVE, State, Trigger
+from ..core import SessionCore
+from ..drive import Do, Op
+from ..engine import Facts
+from ..errors import (
+    AuthflowError,
+    DeadlineExceeded,
+    InvalidGrant,
+    InvalidTransition,
+    Phase,
+    Sent,
+    StoreError,
+)
+from ..events import AuthEvent, Origin
+from ..protocol.messages import Granted, ServerMetadata
+from ..protocol.step import Wait
+from ..records import Claim, SessionRecord, Token
+from ..renewal import Answer, Move, View
+from .callback import tokens_of
+from .ending import sign_in_required, unavailable
+from .signing_out import discard
+from .wire import reach
+
+Outcome = tuple[AuthflowError | None, AuthEvent | None]
+
+_UNSAVED_PAUSES: Final = (0.2, 0.5, 1.0)
+_LOOK_AGAIN: Final = 0.1  # seconds between two looks at another process's renewal
+_MOST_LOOKS: Final = 1_000
+
+
+class Unkept(NamedTuple):
+    """Tokens came, and cannot be kept: why, and what of them is to be revoked."""
+
+    error: AuthflowError
+    tokens: Token
+
+
+def renew(s: SessionCore, origin: Origin) -> Op[Outcome]:
+    """Renews the session once; gives the error (for whoever asked) and the event that told of the end."""
+    s._refusal = None
+    lock = s._house.store.lock(s._run.ledger.store_key, lease(s)) if s._house.store.blocking else None
+    try:
+        if lock is not None:  # it saves work only: without it the claims of several processes would race
+            yield Do(lock.__enter__, True)
+        event = yield from _renew_once(s, origin)
+    except AuthflowError as error:
+        return error, None
+    finally:
+        if lock is not None:
+            yield Do(partial(lock.__exit__, None, None, None), True)
+        s._outbox.hand_over()
+    return (None if event is None or event.error is None else s._refusal), event
+
+
+def lease(s: SessionCore) -> float:
+    """Seconds that a claim counts as a living process's: both tries, and 5 s to spare."""
+    return 2 * s.provider.timeout + 5.0
+
+
+def _renew_once(s: SessionCore, origin: Origin) -> Op[AuthEvent | None]:
+    record = yield from _claim(s, origin)
+    if record is None:
+        return None
+    s._outbox.hand_over()
+    while True:
+        metadata, came = yield from _present(s, record)
+        if isinstance(came, Granted):
+            return (yield from _store(s, record, metadata, came))
+        if isinstance(came, Unkept):
+            event = yield from _give_up_token(s, record, came.error)
+            yield from discard(s, metadata, came.tokens)
+            return event
+        s._refusal = came
+        answer = renewal.classify(came)
+        if answer is Answer.REFUSED:
+            return (yield from _refused(s, record, came))
+        move = renewal.after_answer(answer, s.provider.rotation, _retries(record))
+        if move is not Move.RETRY:
+            return (yield from _defer(s, record, came, answer, move))
+        record = yield from _claim_again(s, record)
+
+
+def _claim(s: SessionCore, origin: Origin) -> Op[SessionRecord | None]:
+    """Reads the store until this process may present the token and its claim has won; None: it is renewed."""
+    house, ledger = s._house, s._run.ledger
+    asked = ledger.record
+    for _ in range(_MOST_LOOKS):
+        yield Do(ledger.catch_up, house.store.blocking)
+        view = _view(s, asked)
+        move = renewal.before_sending(view, s.provider.rotation)
+        if move is Move.ADOPT or (move is Move.LEAVE and ledger.record.state in LIVE):
+            return None
+        if move is Move.LEAVE:
+            raise sign_in_required(s)
+        if move is Move.WAIT:
+            yield Wait(_LOOK_AGAIN)
+            yield Do(s._tick, house.store.blocking)
+            continue
+        try:
+            if move is Move.KEEP:
+                yield from _keep(s, view)
+            retries = 0 if view.left is None or s.provider.rotation == "none" else view.retries + 1
+            claim = Claim(at=ledger.now(), retries=retries)
+            facts, still = _claim_facts(s, origin, claim), partial(_as_seen, ledger.record)
+            yield Do(partial(ledger.commit, Trigger.REFRESH, facts, still), house.store.blocking)
+        except InvalidTransition:
+            continue  # another process was faster
+        return ledger.record
+    raise unavailable(ledger.record, "Other processes keep renewing this session.")
+
+
+def _claim_facts(s: SessionCore, origin: Origin, claim: Claim | None) -> Facts:
+    now = s._run.ledger.now()
+    return Facts(
+        now=now,
+        origin=origin,
+        epoch=s._run.record.epoch,
+        generation=s._run.record.generation,
+        deadline=now + lease(s),
+        refresher=s._house.process,
+        claim=claim,
+    )
+
+
+def _claim_again(s: SessionCore, record: SessionRecord) -> Op[SessionRecord]:
+    """No answer came: the claim says so before the token is presented once more."""
+    house, ledger = s._house, s._run.ledger
+    again = replace(cast(Claim, record.claim), retries=_retries(record) + 1)
+
+    def mark(present: SessionRecord) -> SessionRecord:
+        if _generation(present) != _generation(record) or present.refresher != house.process:
+            raise InvalidTransition("Another process has taken the renewal over.")
+        return replace(present, claim=again)
+
+    yield Do(partial(ledger.annotate, mark), house.store.blocking)
+    return replace(record, claim=again)
+
+
+def _keep(s: SessionCore, view: View) -> Op[None]:
+    """The refresh token may be spent: it is not presented, and the record says so. Raises why."""
+    record = s._run.record
+    spent = unavailable(record, "The refresh token may have been used by a process that died or got no answer.")
+    if not view.renewable:
+        raise unavailable(record, "The provider does not accept the refresh token any more.")
+    claim = record.claim
+    yield Do(
+        partial(s._run.ledger.commit, Trigger.REFRESH, _claim_facts(s, Origin.CLOCK, claim)), s._house.store.blocking
+    )
+    final = renewal.is_final(s.provider.rotation)
+    if final and not view.token_lives:
+        yield from _commit_end(s, record, Trigger.EXPIRE, spent, reason="maybe_spent")
+    else:
+        yield from _commit_end(
+            s, record, Trigger.DEFER, spent, reason="maybe_spent", final=final, retry_at=record.expires_at, claim=claim
+        )
+    raise spent
+
+
+def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, Granted | Unkept | AuthflowError]]:
+    """The token request itself, while the lease runs."""
+    house, ledger = s._house, s._run.ledger
+    metadata = ServerMetadata()
+    try:
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+    except AuthflowError as error:
+        error.add_facts(sent=Sent.NO)
+        return metadata, error
+    if record.deadline is not None and ledger.now() + s.provider.timeout > record.deadline:
+        late = DeadlineExceeded("The renewal came too late to be sent.", hint="It is tried again.", sent=Sent.NO)
+        return metadata, late
+    try:
+        granted = yield from reach(
+            s,
+            flows.refresh(
+                s.provider,
+                metadata,
+                house.directory,
+                token=cast(Token, record.token),
+                claims=claims_of(record),
+                scope=record.scope,
+                now=ledger.now(),
+            ),
+        )
+    except flows.TokensRefused as refused:
+        return metadata, Unkept(refused.cause, _unwanted(record, refused.token))
+    except AuthflowError as error:
+        return metadata, error
+    except BaseException:
+        cut = DeadlineExceeded("The renewal was interrupted.", hint="It is tried again.", phase=Phase.REFRESH)
+        yield from _defer(s, record, cut, Answer.SILENCE, Move.DEFER_CLAIMED)
+        raise
+    return metadata, granted
+
+
+def _store(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[AuthEvent | None]:
+    """New tokens: stored or revoked."""
+    house, ledger = s._house, s._run.ledger
+    now = ledger.now()
+    facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=tokens_of(granted, now))
+    for delay in (*_UNSAVED_PAUSES, None):
+        try:
+            event: AuthEvent = yield Do(
+                partial(_commit_outcome, s, record, Trigger.REFRESHED, facts), house.store.blocking
+            )
+            return event
+        except InvalidTransition:
+            yield from _lost(s, record, metadata, granted)
+            return None
+        except StoreError as error:
+            if delay is not None:
+                yield Wait(delay)
+                continue
+            unwanted = _unwanted(record, granted.token)
+            if unwanted.refresh_token is None:
+                told = yield from _defer(s, record, error, Answer.NOT_PROCESSED, Move.DEFER)
+            else:
+                told = yield from _give_up_token(s, record, error)
+            yield from discard(s, metadata, unwanted)
+            return told
+    raise StoreError("The renewed session could not be stored.")
+
+
+def _lost(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[None]:
+    """Somebody wrote first: a logout, another login, or another process's renewal of this one."""
+    view = _view(s, record)
+    if view.same and view.newer:
+        return  # the same grant: to revoke these tokens would end the session that won
+    yield from discard(s, metadata, granted.token)
+    raise sign_in_required(s)
+
+
+def _refused(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[AuthEvent | None]:
+    """`invalid_grant`: read again first, another process may have won."""
+    try:
+        yield Do(s._run.ledger.catch_up, s._house.store.blocking)
+    except StoreError:
+        return (yield from _defer(s, record, error, Answer.SILENCE, Move.DEFER_CLAIMED))
+    move = renewal.after_refusal(_view(s, record))
+    if move is Move.ADOPT:
+        return None
+    if move is Move.LEAVE:
+        raise sign_in_required(s)
+    if move is Move.REVOKE:
+        return (yield from _commit_end(s, record, Trigger.REVOKE, error, reason="revoked"))
+    return (yield from _commit_end(s, record, Trigger.DEFER, error, reason="revoked", final=True))
+
+
+def _give_up_token(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[AuthEvent | None]:
+    """The refresh token was used, and what came for it is not kept: it is as dead as after a refusal."""
+    s._refusal = error
+    spent = record.token is not None and record.token.refresh_token is not None
+    if not spent or isinstance(error, InvalidGrant):
+        return (yield from _refused(s, record, error))
+    move = renewal.after_refusal(_view(s, record))
+    if move in (Move.LEAVE, Move.ADOPT):
+        return None
+    trigger = Trigger.REVOKE if move is Move.REVOKE else Trigger.DEFER
+    return (yield from _commit_end(s, record, trigger, error, reason="revoked", final=True))
+
+
+def _defer(
+    s: SessionCore, record: SessionRecord, error: AuthflowError, answer: Answer, move: Move
+) -> Op[AuthEvent | None]:
+    """Not now: when to try again, and whether the claim stays."""
+    s._refusal = error
+    now = s._run.ledger.now()
+    claim = s._run.record.claim if move is Move.DEFER_CLAIMED else None
+    final = claim is not None and renewal.is_final(s.provider.rotation)
+    if answer is Answer.CONFIGURATION:
+        reason, retry_at = "configuration", now + renewal.LONGEST_PAUSE
+    else:
+        reason = "maybe_spent" if final else "provider_unreachable"
+        retry_at = now + renewal.pause(record.failures, s._house.random.random(), error.retry_after)
+    return (
+        yield from _commit_end(
+            s, record, Trigger.DEFER, error, reason=reason, retry_at=retry_at, final=final, claim=claim
+        )
+    )
+
+
+def _commit_end(
+    s: SessionCore,
+    record: SessionRecord,
+    trigger: Trigger,
+    error: AuthflowError,
+    *,
+    reason: str,
+    retry_at: float | None = None,
+    final: bool = False,
+    claim: Claim | None = None,
+) -> Op[AuthEvent]:
+    """Commits an end without new tokens. `final`: the refresh token will not be presented again."""
+    error.add_facts(phase=error.phase or Phase.REFRESH)
+    facts = Facts(
+        now=s._run.ledger.now(),
+        origin=Origin.PROVIDER,
+        reason=reason,
+        recoverable=trigger is not Trigger.DEFER,
+        error=replace(error.info, retry_at=retry_at),
+        epoch=record.epoch,
+        retry_at=retry_at,
+        reauth_required=final,
+        claim=claim,
+    )
+    try:
+        event: AuthEvent = yield Do(partial(_commit_outcome, s, record, trigger, facts), s._house.store.blocking)
+    except InvalidTransition:
+        raise sign_in_required(s) from None
+    return event
+
+
+def _commit_outcome(s: SessionCore, record: SessionRecord, trigger: Trigger, facts: Facts) -> AuthEvent:
+    """Commits how a renewal ended, also when the clock has given it up meanwhile: the machine was suspended
+    while the answer was on its way. That answer still counts, the refresh token was used for it."""
+    ledger = s._run.ledger
+    present = ledger.record
+    given_up = present.state is State.AUTHENTICATED and _generation(present) == _generation(record)
+    if given_up and trigger in (Trigger.REFRESHED, Trigger.DEFER):
+        ledger.commit(Trigger.REFRESH, _claim_facts(s, Origin.PROVIDER, present.claim))
+    elif _generation(present) != _generation(record):
+        raise InvalidTransition("Another process renewed this session first.")
+    return ledger.commit(trigger, facts, lambda now: _generation(now) == _generation(record))
+
+
+def _as_seen(seen: SessionRecord, record: SessionRecord) -> bool:
+    """Nobody has presented the refresh token, or renewed it, since this process judged that it may."""
+    return _generation(record) == _generation(seen) and record.claim == seen.claim
+
+
+def _view(s: SessionCore, asked: SessionRecord) -> View:
+    return renewal.view_of(s._run.record, asked, s._run.ledger.now(), s._house.process)
+
+
+def _unwanted(record: SessionRecord, refused: Token) -> Token:
+    """What is revoked of tokens that cannot be kept: not the refresh token that the session still has."""
+    kept = None if record.token is None else record.token.refresh_token
+    return replace(refused, refresh_token=None) if refused.refresh_token == kept else refused
+
+
+def _generation(record: SessionRecord) -> tuple[int, int]:
+    return record.epoch, record.generation
+
+
+def _retries(record: SessionRecord) -> int:
+    return 0 if record.claim is None else record.claim.retries
+
+
+def claims_of(record: SessionRecord) -> dict[str, object] | None:
+    """The claims of a record's ID token."""
+    return None if record.claims is None else msgspec.json.decode(record.claims, type=dict[str, object])
+

@@ -1,0 +1,260 @@
+"""Two managers on one store are as two processes: each hears once what the other did, and writes nothing for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from authflow import State
+from authflow.errors import LoginCancelled, SignInRequired
+from authflow.stores import MemoryStore
+
+from .support import Heard, Process, World, go
+
+
+class Two:
+    """Two processes that know the same session."""
+
+    def __init__(self, world: World) -> None:
+        self.shared = MemoryStore(time=world.clock.time)
+        self.here_store, self.there_store = Process(self.shared), Process(self.shared)
+        self.here_manager = world.manager(store=self.here_store)
+        self.there_manager = world.manager(store=self.there_store)
+        self.here: Any = self.here_manager["acme"]
+        self.there: Any = self.there_manager["acme"]
+        self.heard_here, self.heard_there = Heard(self.here_manager), Heard(self.there_manager)
+
+    async def signed_in(self, world: World) -> Two:
+        """Signed in here, and known there."""
+        assert self.there.state is State.IDLE
+        await world.sign_in(self.here)
+        await self.heard_there.until_told("on_restore")
+        self.heard_here.forget()
+        self.heard_there.forget()
+        return self
+
+
+async def test_a_login_here_is_a_restore_there(world: World) -> None:
+    two = Two(world)
+    assert two.there.state is State.IDLE
+    await world.sign_in(two.here)
+    await two.heard_there.until_told("on_restore")
+    assert two.there.state is State.AUTHENTICATED
+    assert (await go(two.there.token())).access_token == (await go(two.here.token())).access_token
+    assert two.there.user.name == "Ada Lovelace"
+    assert (two.heard_here.names, two.heard_there.names) == (["on_login"], ["on_restore"])
+    assert two.heard_there.last("on_restore").origin == "other_process"
+    assert world.provider.requests == []
+
+
+async def test_learning_from_the_store_writes_nothing(world: World) -> None:
+    two = Two(world)
+    assert two.there.state is State.IDLE
+    written: list[str] = []
+    two.there_store.before_swap = written.append
+    await world.sign_in(two.here)
+    await two.heard_there.until_told("on_restore")
+    assert written == []
+
+
+async def test_a_renewal_here_is_adopted_there(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    await go(two.here.refresh())
+    await two.heard_there.until_told("on_refresh")
+    new = await go(two.here.token())
+    assert (await go(two.there.token())).access_token == new.access_token
+    assert two.heard_there.names == ["on_refresh"]
+    event = two.heard_there.last("on_refresh")
+    assert (event.trigger, event.origin) == ("adopt", "other_process")
+    assert world.refreshes == 1
+
+
+async def test_a_logout_here_ends_the_session_there_with_the_users_reason(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    await go(two.here.logout())
+    await two.heard_there.until_told("on_logout")
+    assert two.there.state is State.LOGGED_OUT
+    event = two.heard_there.last("on_logout")
+    assert (event.trigger, event.reason, event.recoverable, event.origin) == ("revoke", "user", False, "other_process")
+    assert two.heard_there.names == ["on_logout"]
+    with pytest.raises(SignInRequired):
+        await go(two.there.token())
+
+
+async def test_an_expiry_here_is_recoverable_there_too(world: World) -> None:
+    world.provider.refresh_tokens = False
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = True
+    await world.pass_time(3600)
+    await two.heard_here.until_told("on_logout")
+    two.there_store.listen()
+    await two.heard_there.until_told("on_logout")
+    assert two.heard_there.last("on_logout").recoverable
+    assert two.heard_there.names.count("on_logout") == 1
+
+
+async def test_somebody_else_signed_in_here_is_a_logout_and_a_restore_there(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = True
+    await go(two.here.logout())
+    await world.sign_in(two.here, "grace")
+    assert two.there.user.name == "Ada Lovelace"
+    two.there_store.listen()
+    await two.heard_there.until_told("on_restore")
+    assert two.heard_there.names == ["on_logout", "on_restore"]
+    assert two.heard_there.last("on_logout").reason == "replaced"
+    assert two.there.user.name == "Grace Hopper"
+
+
+async def test_the_same_user_signed_in_anew_is_another_login(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = True
+    await go(two.here.logout())
+    await world.sign_in(two.here)
+    two.there_store.listen()
+    await two.heard_there.until_told("on_restore")
+    assert two.heard_there.names == ["on_logout", "on_restore"]
+
+
+async def test_a_renewal_there_of_a_login_that_was_replaced_here_touches_nothing(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = True
+    await go(two.here.logout())
+    await world.sign_in(two.here, "grace")
+    assert await go(two.there.refresh()) is None
+    assert world.refreshes == 0
+    assert (await go(two.there.token())).access_token == (await go(two.here.token())).access_token
+    await two.heard_there.until_told("on_restore")
+    assert two.heard_there.names[:2] == ["on_logout", "on_restore"]
+
+
+async def test_both_renew_at_once_and_one_request_is_made(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    with world.hold("token") as held:
+        here = world.start(two.here.refresh)
+        await world.arrived(held)
+        there = world.start(two.there.refresh)
+        await world.eventually(lambda: two.there._flight is not None)
+        held.release()
+        await here
+        while not there.done():
+            await world.pass_time(0.2)
+        await there
+    assert world.refreshes == 1
+    assert (await go(two.there.token())).access_token == (await go(two.here.token())).access_token
+    assert two.heard_there.names.count("on_refresh") == 1
+    assert two.heard_here.names == ["on_refresh"]
+
+
+async def test_who_loses_the_race_for_the_renewal_by_a_hair_waits_for_the_winner(world: World) -> None:
+    if world.is_async:
+        return  # on one loop nobody comes between reading and writing
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = True
+    two.there_store.before_swap = lambda key: two.here.refresh()
+    await go(two.there.refresh())
+    assert world.refreshes == 1
+    assert (await go(two.there.token())).access_token == (await go(two.here.token())).access_token
+
+
+async def test_a_login_begun_here_is_completed_there(world: World) -> None:
+    two = Two(world)
+    assert two.there.state is State.IDLE
+    url, binding = await world.callback(two.here, app_data={"next": "/inbox"})
+    completion = await go(two.there_manager.complete(url, binding=binding))
+    assert completion.app_data == {"next": "/inbox"}
+    assert completion.session is two.there
+    await two.heard_here.until_told("on_restore")
+    assert two.here.state is State.AUTHENTICATED
+    assert two.heard_there.names == ["on_login"]
+    assert two.heard_here.names == ["on_restore"]
+    assert world.provider.count("token") == 1
+
+
+async def test_a_login_begun_here_and_completed_there_while_this_one_slept(world: World) -> None:
+    two = Two(world)
+    url, binding = await world.callback(two.here)
+    two.here_store.deaf = True
+    await go(two.there_manager.complete(url, binding=binding))
+    two.here_store.listen()
+    await two.heard_here.until_told("on_restore")
+    assert two.heard_here.names == ["on_restore"]
+    assert two.here.live
+
+
+async def test_a_login_that_fails_there_fails_here(world: World) -> None:
+    two = Two(world)
+    url, binding = await world.callback(two.here)
+    world.provider.fail_next("token", 400, {"error": "invalid_grant"})
+    with pytest.raises(Exception, match="invalid_grant"):
+        await go(two.there_manager.complete(url, binding=binding))
+    await two.heard_here.until_told("on_login_failed")
+    assert two.here.state is State.IDLE
+    assert two.heard_here.names == ["on_login_failed"]
+    assert two.heard_there.names == ["on_login_failed"]
+
+
+async def test_whoever_looks_in_the_middle_of_an_exchange_elsewhere_still_hears_of_the_login(world: World) -> None:
+    two = Two(world)
+    url, binding = await world.callback(two.here)
+    with world.hold("token") as held:
+        completing = world.start(lambda: two.here_manager.complete(url, binding=binding))
+        await world.arrived(held)
+        assert two.there.state in (State.AUTHORIZING, State.EXCHANGING)
+        held.release()
+        await completing
+    await two.heard_there.until_told("on_restore")
+    assert two.there.live
+
+
+async def test_a_cancel_there_ends_the_exchange_here(world: World) -> None:
+    two = Two(world)
+    assert two.there.state is State.IDLE
+    url, binding = await world.callback(two.here)
+    with world.hold("token", after=True) as held:
+        completing = world.start(lambda: two.here_manager.complete(url, binding=binding))
+        await world.arrived(held)
+        await two.heard_there.until(lambda: two.there.state is not State.IDLE)
+        assert await go(two.there.cancel())
+        held.release()
+        (ended,) = await asyncio.gather(completing, return_exceptions=True)
+    assert isinstance(ended, LoginCancelled)
+    assert (two.here.state, two.there.state) == (State.IDLE, State.IDLE)
+    assert "on_login" not in two.heard_here.names
+
+
+async def test_logout_here_during_a_renewal_there_revokes_what_comes_of_it(world: World) -> None:
+    two = await Two(world).signed_in(world)
+    issued: list[dict[str, str]] = []
+    world.provider.tamper["token_response"] = lambda answer: issued.append(dict(answer))
+    with world.hold("token", after=True) as held:
+        there = world.start(two.there.refresh)
+        await world.arrived(held)
+        await two.heard_here.until(lambda: "refresh" in two.heard_here.triggers)
+        await go(two.here.logout())
+        held.release()
+        (ended,) = await asyncio.gather(there, return_exceptions=True)
+    assert isinstance(ended, SignInRequired)
+    await two.heard_there.until_told("on_logout")
+    assert not world.provider.accepts(issued[-1]["access_token"])
+    assert not world.provider.accepts(issued[-1]["refresh_token"])
+    assert "on_refresh" not in two.heard_there.names
+
+
+async def test_every_event_is_heard_once_in_each(world: World) -> None:
+    two = Two(world)
+    assert two.there.state is State.IDLE
+    await world.sign_in(two.here)
+    await two.heard_there.until_told("on_restore")
+    await go(two.there.refresh())
+    await two.heard_here.until_told("on_refresh")
+    await go(two.here.logout())
+    await two.heard_there.until_told("on_logout")
+    assert two.heard_here.names == ["on_login", "on_refresh", "on_logout"]
+    assert two.heard_there.names == ["on_restore", "on_refresh", "on_logout"]
+    for heard in (two.heard_here, two.heard_there):
+        assert [event.seq for event in heard.transitions] == list(range(1, len(heard.transitions) + 1))
+        revisions = [event.revision for event in heard.transitions]
+        assert revisions == sorted(revisions)
