@@ -1,0 +1,96 @@
+"""`import authflow` costs nothing but itself: each name brings its own module when it is first asked for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+import authflow
+
+
+def modules_after(statement: str) -> set[str]:
+    """What a fresh interpreter has loaded by `statement` and had not before it."""
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        f"{statement}\n"
+        "after = set(sys.modules); import json; print(json.dumps(sorted(after - before)))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def foreign(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"authflow"}
+
+
+@pytest.mark.parametrize("statement", ["import authflow", "from authflow import State", "import authflow.testing"])
+def test_nothing_third_party_is_loaded(statement: str) -> None:
+    assert foreign(modules_after(statement)) == set()
+
+
+@pytest.mark.parametrize("statement", ["import authflow", "from authflow import State"])
+def test_asyncio_is_not_loaded(statement: str) -> None:
+    assert not {name for name in modules_after(statement) if name.partition(".")[0] == "asyncio"}
+
+
+def test_a_sync_manager_loads_no_asyncio_either() -> None:
+    statement = "from authflow import SessionManager; from authflow.providers import GitHub\n"
+    assert "asyncio" not in modules_after(statement + "SessionManager([GitHub('id', 'secret')]).close()")
+
+
+def test_import_authflow_loads_one_module_of_its_own() -> None:
+    assert {name for name in modules_after("import authflow") if name.startswith("authflow")} == {"authflow"}
+
+
+def test_a_state_is_had_without_the_machine() -> None:
+    loaded = modules_after("from authflow import State")
+    assert {name for name in loaded if name.startswith("authflow")} == {"authflow", "authflow.chart"}
+
+
+def test_a_provider_can_be_configured_without_machine_and_signals() -> None:
+    loaded = modules_after("from authflow.providers import GitHub; GitHub('id', 'secret')")
+    assert not {"transitions", "blinker"} & foreign(loaded)
+
+
+def test_optional_extras_are_not_loaded_by_a_manager() -> None:
+    loaded = modules_after("from authflow import SessionManager, AsyncSessionManager")
+    assert not {"starlette", "uvicorn", "httpx2", "python_multipart"} & foreign(loaded)
+    assert {"transitions", "httpx", "blinker", "msgspec"} <= foreign(loaded)
+
+
+def test_it_imports_little_of_the_standard_library() -> None:
+    """Counted rather than timed: what takes long is the number of modules."""
+    assert len(modules_after("import authflow")) <= 12
+
+
+def test_dir_lists_what_is_public() -> None:
+    assert dir(authflow) == sorted(authflow.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(authflow.__all__))
+def test_every_public_name_resolves_to_what_its_module_has(name: str) -> None:
+    found = getattr(authflow, name)
+    home = authflow._HOME.get(name)
+    if home is not None:
+        assert found is getattr(importlib.import_module(f"authflow.{home}"), name)
+
+
+def test_every_name_with_a_home_is_public_and_known_to_type_checkers() -> None:
+    assert set(authflow._HOME) | {"__version__"} == set(authflow.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'Sesion'"):
+        authflow.Sesion  # noqa: B018
+    with pytest.raises(ImportError):
+        from authflow import Sesion  # noqa: F401
+
+
+def test_star_import_gives_all_of_it() -> None:
+    program = "from authflow import *; import authflow; print(set(authflow.__all__) - set(globals()))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout.strip() == "set()"
