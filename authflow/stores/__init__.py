@@ -1,8 +1,33 @@
-"""Where sessions are kept between two calls, two processes, two days: bytes under a key, with a version."""
+"""Where sessions are kept between two calls, two processes, two days: bytes under a key, with a version.
+
+Each store is loaded when it is first asked for (PEP 562): who keeps sessions in memory pays for no other.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .base import Conflict, Store
 from .memory import MemoryStore
 
-__all__ = ["Conflict", "MemoryStore", "Store"]
+if TYPE_CHECKING:
+    from .file import FileStore
+    from .sqlite import SQLiteStore
+
+_HOME = {
+    "FileStore": "file",
+    "SQLiteStore": "sqlite",
+}
+
+__all__ = ["Conflict", "FileStore", "MemoryStore", "SQLiteStore", "Store"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

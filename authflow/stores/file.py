@@ -206,7 +206,7 @@ class FileStore:
     def _put_back(self, path: Path, version: int, old: _Entry | None) -> None:
         """Undoes a swap that readers may have seen: the old bytes return, the version does not."""
         try:
-            with suppress(OSError):
+            with suppress(OSError, StoreError):
                 self._keep_version(path.name, version)
             if old is None:
                 os.unlink(path)
