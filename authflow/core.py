@@ -75,6 +75,7 @@ class House:
         self.session_lifetime = session_lifetime
         self.arm = arm
         self.directory = Directory()
+        self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
         self.process = secrets.token_hex(4)
         self.random = random.SystemRandom()
         self.fresh_ahead = False
@@ -135,7 +136,6 @@ class SessionCore:
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
         self._stale = False
-        self._trusted: frozenset[str] | None = None
         self._origins: frozenset[str] | None = None
         self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
         self._time = house.clock.time

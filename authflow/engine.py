@@ -154,7 +154,8 @@ def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, att
     Raises `InvalidTransition` when the chart has no such row, `StaleTrigger` when `facts` belong to another
     login or attempt.
     """
-    scratch = Scratch(record.state.value)
+    # `_value_` is the plain attribute behind `value`, which an Enum computes at each look.
+    scratch = Scratch(record.state._value_)
     if not _EVENTS[trigger].trigger(scratch):
         raise refusal(key, record.state, trigger)
     if facts.epoch is not None and facts.epoch != record.epoch:
@@ -175,15 +176,15 @@ def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, att
         owner=key.owner,
         provider=key.provider,
         account=key.account,
-        trigger=trigger.value,
-        source=record.state.value,
-        target=target.value,
+        trigger=trigger._value_,
+        source=record.state._value_,
+        target=target._value_,
         live=live,
         attempt=attempt,
         reason=facts.reason,
         recoverable=facts.recoverable,
         error=facts.error,
-        origin=facts.origin.value,
+        origin=facts.origin._value_,
     )
     emits = scratch.arrow.emits
     signals = ("on_transition",) if emits is None else ("on_transition", emits)

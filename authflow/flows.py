@@ -89,6 +89,7 @@ class Directory:
     def __init__(self) -> None:
         self._metadata: dict[str, tuple[ServerMetadata, float]] = {}
         self._keys: dict[tuple[str, str], IssuerKeys] = {}
+        self._judged: dict[int, tuple[Provider, ServerMetadata | None, ServerMetadata]] = {}
 
     def __repr__(self) -> str:
         return f"Directory({sorted(self._metadata)})"
@@ -110,6 +111,16 @@ class Directory:
     def keep_keys(self, metadata: ServerMetadata, keys: IssuerKeys) -> None:
         self._keys[metadata.issuer, metadata.jwks_uri or ""] = keys
 
+    def judged(self, provider: Provider, source: ServerMetadata | None) -> ServerMetadata | None:
+        """What `judge` was told for this very provider object and `source`: judging is dear and always the same."""
+        kept = self._judged.get(id(provider))
+        return kept[2] if kept is not None and kept[0] is provider and kept[1] is source else None
+
+    def judge(self, provider: Provider, source: ServerMetadata | None, checked: ServerMetadata) -> ServerMetadata:
+        """Keeps `checked` as what this provider object makes of `source`."""
+        self._judged[id(provider)] = provider, source, checked
+        return checked
+
     def forget(self, issuer: str) -> None:
         """Drops what is known of `issuer`; the next login asks anew."""
         self._metadata.pop(issuer, None)
@@ -124,7 +135,7 @@ def discover(provider: Provider, directory: Directory, now: float) -> Flow[Serve
     a day. Raises `ConfigurationError`, `ProviderError`, `WireError`; their phase is `prepare`.
     """
     if not provider.discovery:
-        return configured_metadata(provider)
+        return directory.judged(provider, None) or directory.judge(provider, None, configured_metadata(provider))
 
     issuer = issuer_of(provider)
     known = directory.metadata(issuer, now)
@@ -139,7 +150,9 @@ def discover(provider: Provider, directory: Directory, now: float) -> Flow[Serve
         else:
             directory.keep_metadata(issuer, known, now)
     # Another provider object may have put it there, with other settings.
-    return merge_metadata(provider, check_metadata(known, issuer, provider))
+    return directory.judged(provider, known) or directory.judge(
+        provider, known, merge_metadata(provider, check_metadata(known, issuer, provider))
+    )
 
 
 def fetch_metadata(provider: Provider, issuer: str) -> Flow[ServerMetadata]:

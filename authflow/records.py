@@ -8,6 +8,7 @@ Times are seconds since the epoch, UTC, as floats. Lifetimes are seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -19,6 +20,7 @@ from .errors import ErrorInfo
 from .events import AuthEvent
 
 RECORD_FORMAT = 1
+_PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 
 _SECRET_FIELDS = frozenset(
     {
@@ -55,12 +57,15 @@ class Key(NamedTuple):
     account: str
 
     def __str__(self) -> str:
+        text = "/".join(self)
+        if _PLAIN_KEY.fullmatch(text):
+            return text
         return "/".join(quote(part, safe="") for part in self)
 
     @classmethod
     def parse(cls, text: str) -> Key:
         """Raises `ValueError` for what `str(key)` never gives."""
-        owner, provider, account = (unquote(part) for part in text.split("/"))
+        owner, provider, account = text.split("/") if "%" not in text else map(unquote, text.split("/"))
         return cls(owner, provider, account)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,7 @@ class Scheduler:
         self._wake = threading.Event()
         self._deadlines = _Deadlines(clock)
         self._thread: threading.Thread | None = None
+        self._looks_at = 0.0  # until then (monotonic) the thread waits; what is due later needs no waking
         self._closed = False
 
     def __len__(self) -> int:
@@ -137,6 +139,7 @@ class Scheduler:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="authflow-scheduler", daemon=True)
                 self._thread.start()
+            nearest = nearest and due < self._looks_at
         if nearest:
             self._wake.set()
 
@@ -166,6 +169,7 @@ class Scheduler:
                     return
                 due = self._deadlines.take()
                 seconds = self._deadlines.wait() if due is None else 0.0
+                self._looks_at = math.inf if seconds is None else self._clock.monotonic() + seconds
             if due is None:
                 self._clock.wait(self._wake, seconds)
                 continue
@@ -187,6 +191,7 @@ class AsyncScheduler:
         self._deadlines = _Deadlines(clock)
         self._task: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[Any] | None = None
+        self._looks_at = 0.0  # until then (monotonic) the task naps; what is due later needs no waking
         self._closed = False
 
     def __len__(self) -> int:
@@ -201,7 +206,7 @@ class AsyncScheduler:
             import asyncio
 
             self._task = asyncio.get_running_loop().create_task(self._run(), name="authflow-scheduler")
-        elif nearest and self._nap is not None:
+        elif nearest and self._nap is not None and due < self._looks_at:
             self._nap.cancel()
 
     def cancel(self, key: Hashable) -> None:
@@ -242,6 +247,7 @@ class AsyncScheduler:
                     await self._look_at(due[0])
                     continue
                 seconds = self._deadlines.wait()
+                self._looks_at = math.inf if seconds is None else self._clock.monotonic() + seconds
                 # A nearer deadline cancels the nap; asyncio.wait takes that for an end like any other.
                 self._nap = (
                     loop.create_future() if seconds is None else loop.create_task(self._sleep(seconds))

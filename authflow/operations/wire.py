@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
     """Runs `flow` with its requests fenced; with `until`, its calls together end then (seconds since the epoch)."""
-    if s._trusted is None:
-        s._trusted = trusted_hosts(s.provider)
-    trusted = s._trusted
+    known, provider = s._house.trusted, s.provider
+    trusted = known.get(provider.name)
+    if trusted is None:
+        trusted = known[provider.name] = trusted_hosts(provider)
     try:
         step = next(flow)
         while True:

@@ -8,7 +8,9 @@ flow can be driven by hand in a test with `next`, `send` and `throw`.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -39,6 +41,8 @@ Flow = Generator[Step, httpx.Response | None, T]
 
 DEFAULT_LIMITS = Limits()
 
+_parsed = lru_cache(maxsize=128)(httpx.URL)  # the same endpoints over and over
+
 
 def build_request(
     method: str,
@@ -51,11 +55,16 @@ def build_request(
 ) -> httpx.Request:
     """A request that asks for JSON and carries its own limits (`request.extensions`)."""
     asked = {"accept": "application/json", "user-agent": "authflow"}
+    content = None
+    if form is not None:
+        content = urlencode(form).encode("ascii")
+        asked["content-type"] = "application/x-www-form-urlencoded"
     return httpx.Request(
         method,
-        url,
+        # With a query it may hold a secret, and then it is a new one each time.
+        url if "?" in url else _parsed(url),
         params=None if not params else dict(params),
-        data=None if form is None else dict(form),
+        content=content,
         headers={**asked, **(headers or {})},
         extensions={LIMITS: limits},
     )

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from ..errors import InsecureURL, printable
 
@@ -25,6 +26,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 # A reverse domain name, and then a path: `app.example:8443/x` is a host and a port without their scheme.
 _PRIVATE_USE = re.compile(r"[A-Za-z][A-Za-z0-9+\-]*(\.[A-Za-z0-9+\-]+)+:/")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?)*\.?")
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
 _IPV4_PART = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,6 +37,13 @@ def check_endpoint(url: str, *, allow_insecure_loopback: bool = False) -> str:
 
     Raises `InsecureURL` otherwise.
     """
+    if not isinstance(url, str):
+        _clean_text(url, "endpoint")
+    return _checked_endpoint(url, allow_insecure_loopback)
+
+
+@lru_cache(maxsize=256)  # a login asks the same few times over; a refusal is not kept
+def _checked_endpoint(url: str, allow_insecure_loopback: bool) -> str:
     scheme, host = _clean(url, "endpoint")
     if scheme == "https":
         return url
@@ -120,8 +129,13 @@ def add_query(url: str, params: Mapping[str, str]) -> str:
     a parameter may be there once only (RFC 6749 §3.1)."""
     parts = urlsplit(url)
     kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in params]
-    query = urlencode([*kept, *params.items()], quote_via=quote, safe="")
+    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in (*kept, *params.items()))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def _quoted(text: object) -> str:
+    text = str(text)
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def origin_of(url: str) -> str:
