@@ -104,7 +104,7 @@ def _check_belongs(
     if isinstance(callback, str) and not fits_redirect(callback, pending.redirect_uri):
         raise CallbackRejected(
             "This callback arrived at another redirect URI than the one of its sign-in.",
-            hint="Register a route for each provider; behind a proxy that changes paths, pass the URL as the browser saw it.",
+            hint="Give each provider its own route; behind a proxy that changes paths, pass the URL the browser saw.",
             check="redirect_uri",
         )
     if pending.binding_hash is None:

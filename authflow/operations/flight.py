@@ -55,14 +55,18 @@ class Unkept(NamedTuple):
     tokens: Token
 
 
-def renew(s: SessionCore, origin: Origin) -> Op[Outcome]:
-    """Renews the session once; gives the error (for whoever asked) and the event that told of the end."""
+def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
+    """Renews what was `asked` once; gives the error (for whoever asked) and the event that told of the end.
+
+    `asked` is the record that the caller judged by. When another process has renewed it since, also in the
+    moment before this flight began, there is nothing left to do.
+    """
     s._refusal = None
     lock = s._house.store.lock(s._run.ledger.store_key, lease(s)) if s._house.store.blocking else None
     try:
         if lock is not None:  # it saves work only: without it the claims of several processes would race
             yield Do(lock.__enter__, True)
-        event = yield from _renew_once(s, origin)
+        event = yield from _renew_once(s, origin, asked)
     except AuthflowError as error:
         return error, None
     finally:
@@ -77,8 +81,8 @@ def lease(s: SessionCore) -> float:
     return 2 * s.provider.timeout + 5.0
 
 
-def _renew_once(s: SessionCore, origin: Origin) -> Op[AuthEvent | None]:
-    record = yield from _claim(s, origin)
+def _renew_once(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[AuthEvent | None]:
+    record = yield from _claim(s, origin, asked)
     if record is None:
         return None
     s._outbox.hand_over()
@@ -100,10 +104,9 @@ def _renew_once(s: SessionCore, origin: Origin) -> Op[AuthEvent | None]:
         record = yield from _claim_again(s, record)
 
 
-def _claim(s: SessionCore, origin: Origin) -> Op[SessionRecord | None]:
+def _claim(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[SessionRecord | None]:
     """Reads the store until this process may present the token and its claim has won; None: it is renewed."""
     house, ledger = s._house, s._run.ledger
-    asked = ledger.record
     for _ in range(_MOST_LOOKS):
         yield Do(ledger.catch_up, house.store.blocking)
         view = _view(s, asked)

@@ -51,7 +51,8 @@ def token(s: SessionCore, min_ttl: float) -> Op[Token]:
         flight = launch_renewal(s, Origin.CLOCK, record)
         if flight is not None:
             yield Join(flight)
-        if s._run.record.generation != record.generation:
+        renewed = s._run.record
+        if renewed.generation != record.generation and lives(renewed, s._run.ledger.now(), 0.0):
             break  # a second one would bring a token that lives no longer than this one
     record, now = s._run.record, s._run.ledger.now()
     if record.state not in LIVE or record.token is None:
@@ -96,7 +97,7 @@ def launch_renewal(s: SessionCore, origin: Origin, seen: SessionRecord) -> Any:
             if _attempts(seen) != _attempts(s._run.record):
                 return s._flight
             s._flown = seen.epoch  # a renewal of an earlier login is none of this one's
-            s._flight = s._house.shell.launch(str(s.key), renew(s, origin))
+            s._flight = s._house.shell.launch(str(s.key), renew(s, origin, seen))
         return s._flight
 
 

@@ -42,6 +42,7 @@ def sign_out(
     house, ledger = s._house, s._run.ledger
     yield Do(ledger.load, house.store.blocking)
     cancelled = yield from cancel(s, reason="logout")
+    ledger.spares = not revoke
     try:
         ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
     except InvalidTransition:
