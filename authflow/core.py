@@ -303,7 +303,8 @@ class SessionCore:
                 recoverable=True,
                 epoch=ledger.record.epoch,
             )
-            self._try_commit(self._run, Trigger.EXPIRE, facts, lambda _: (self._lifetime_end() or facts.now) <= facts.now)
+            still = partial(_reaches, ledger.record.signed_in_at)
+            self._try_commit(self._run, Trigger.EXPIRE, facts, still)
         if ledger.unsaved is not None:
             ledger.persist()
         self._notify_expiring()
@@ -458,6 +459,11 @@ def _demands(trigger: Trigger, now: float, record: SessionRecord) -> bool:
     return acts is not None and acts[0] is trigger
 
 
+def _reaches(signed_in_at: float | None, record: SessionRecord) -> bool:
+    """Whether it is still the sign-in whose lifetime is over."""
+    return record.signed_in_at == signed_in_at
+
+
 class Attempt:
     """An attempt beside a live session: where it is, until when, and a way to end it."""
 
@@ -504,6 +510,8 @@ def explain(record: SessionRecord, label: str, now: float) -> str:
         parts.append(f"last error: {str(record.error).rstrip('.')}")
         if record.retry_at is not None and record.state in LIVE:
             parts.append(f"next try in {_span(record.retry_at - now)}")
+    if record.claim is not None and record.state is State.AUTHENTICATED:
+        parts.append("a renewal got no answer, so the refresh token may be used already")
     if record.state not in LIVE and record.state not in PENDING:
         parts.append(f"possible now: {', '.join(t.value for t in allowed(record.state) if t is not Trigger.RESTORE)}")
     return "; ".join(parts) + "."

@@ -136,6 +136,7 @@ class Facts(msgspec.Struct, frozen=True):
     reauth_required: bool = False
     refresher: str | None = None
     claim: Claim | None = None
+    revocation_due: bool = False
     signed_in_at: float | None = None
     record: SessionRecord | None = None
 
@@ -282,8 +283,10 @@ def _defer(record: SessionRecord, facts: Facts) -> SessionRecord:
 
 
 def _end_session(record: SessionRecord, facts: Facts) -> SessionRecord:
-    """The tombstone: nothing of the login stays but that it was, and why it ended."""
+    """The tombstone: nothing of the login stays but that it was, and why it ended; and, until they are revoked,
+    the tokens that a logout still has to take to the provider."""
     return SessionRecord(
+        unrevoked=record.token if facts.revocation_due else None,
         epoch=record.epoch + 1,
         generation=record.generation,
         reason=facts.reason,

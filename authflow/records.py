@@ -25,7 +25,7 @@ _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
-        "app_data", "profile", "claims", "binding", "code", "end_session_url",
+        "app_data", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
     }
 )  # fmt: skip
 
@@ -283,6 +283,7 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
     reauth_required: bool = False
     refresher: str | None = None
     claim: Claim | None = None
+    unrevoked: Token | None = None  # of a logout that has not reached the provider yet
     reason: str | None = None
     recoverable: bool = False
     error: ErrorInfo | None = None

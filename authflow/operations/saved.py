@@ -33,7 +33,7 @@ from .ending import sign_in_required
 from .renewing import lives, refresh
 from .runs import already
 from .signing_in import requested_scope
-from .signing_out import discard
+from .signing_out import discard, finish_logout
 from .wire import reach
 
 
@@ -118,6 +118,8 @@ def restore_stored(s: SessionCore) -> Op[bool]:
     """What the store holds for this session, told as `restore`; renewed when its token has ended."""
     found = yield Do(partial(s._run.ledger.load, announce=True), s._house.store.blocking)
     yield Tell(s._outbox)
+    if not found:
+        yield from finish_logout(s)
     if found and s._run.record.renewable and not lives(s._run.record, s._run.ledger.now(), 0.0):
         yield from refresh(s)
     return bool(found)

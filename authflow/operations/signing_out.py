@@ -10,6 +10,8 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from .. import flows
 from ..chart import PENDING, Trigger
 from ..core import SESSION, SessionCore
@@ -21,6 +23,7 @@ from ..errors import (
     InvalidCall,
     InvalidTransition,
     ManagerClosed,
+    StoreError,
 )
 from ..events import AuthEvent
 from ..protocol.messages import ServerMetadata
@@ -44,7 +47,7 @@ def sign_out(
     cancelled = yield from cancel(s, reason="logout")
     ledger.spares = not revoke
     try:
-        ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user"))
+        ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user", revocation_due=revoke))
     except InvalidTransition:
         return LogoutResult(signed_out=False, cancelled_login=cancelled)
     there = partial(_sign_out_there, s, ended, cancelled, revoke, end_session, post_logout_redirect_uri)
@@ -84,6 +87,7 @@ def _sign_out_there(
     if revoke:
         for one in held:
             yield from _revoke_all(s, metadata, one, until, revoked, errors)
+        yield Do(partial(_tell_revoked, s), house.store.blocking)
     url = None
     if end_session:
         url = s.provider.build_end_session_url(
@@ -100,6 +104,28 @@ def _sign_out_there(
         except Exception as error:
             errors.append(_remote(error, "The provider's own logout page could not be opened."))
     return LogoutResult(True, cancelled, persisted, revoked, url, opened, tuple(errors))
+
+
+def _tell_revoked(s: SessionCore) -> None:
+    """The tombstone need not keep the tokens any more. That it cannot be written costs one revocation later."""
+    try:
+        s._run.ledger.annotate(lambda record: replace(record, unrevoked=None))
+    except StoreError:
+        return
+
+
+def finish_logout(s: SessionCore) -> Op[None]:
+    """A process died between its logout and the provider: its tokens are revoked now."""
+    house, ledger = s._house, s._run.ledger
+    left = ledger.record.unrevoked
+    if left is None or ledger.now() < ledger.record.since + LOGOUT_SECONDS + 5.0:
+        return
+    try:
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+    except AuthflowError:
+        return
+    yield from discard(s, metadata, left)
+    yield Do(partial(_tell_revoked, s), house.store.blocking)
 
 
 def _revoke_all(
