@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SECONDS = 60
+
+# What each prints, line by line; the development provider's own warning goes to standard error.
+TOLD = {
+    "asyncio_many": [
+        "acme: <AsyncSession 'acme' authenticated>; live: True",
+        "globex: <AsyncSession 'globex' authenticated>; live: True",
+        "initech: the user said no; live: False",
+        "acme: 10 callers renewed the token with 1 request",
+    ],
+    "custom_provider": [r"Ada Lovelace <ada@example\.com>, number \d+, in \['.+'\]", "Forge: authenticated; .+"],
+    "dashboard_rows": [
+        r"acme +- +authenticated +Ada Lovelace +[0-9a-f]{8} +\d+ s +-",
+        "globex +- +logged_out .+ expired",
+    ],
+    "desktop": ["hello Ada Lovelace from Acme", "the API answered 200; .+", "signed out; .+ refresh_token, .+"],
+    "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
+    "sign_in_button": [
+        r"\[ Sign in with Acme \]",
+        "cancelled",
+        r"\[ Sign out Ada Lovelace \]",
+        r"\[ Sign in with Acme \]",
+    ],
+    "web_starlette": ["sign in: .+Hello .+", "again: .+Hello .+", "a stray: .+Hello .+", "sign out: .+Welcome.+"],
+    "your_own_tests": ["7 passed.+"],
+}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_example_runs(example: Path, tmp_path: Path) -> None:
+def test_the_example_runs_and_leaves_nothing_behind(example: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "AUTHFLOW_EXAMPLE_HEADLESS": "1", "PYTHONIOENCODING": "utf-8"}
     run = subprocess.run(
-        [sys.executable, "-W", "error::ResourceWarning", str(example)],
+        [sys.executable, "-X", "dev", "-W", "error", str(example)],
         cwd=tmp_path,
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        encoding="utf-8",
         timeout=SECONDS,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    noise = [line for line in run.stderr.splitlines() if "for development only" not in line and "took" not in line]
+    assert noise == []
+    lines = iter(run.stdout.splitlines())
+    for told in TOLD.get(example.stem, []):
+        assert any(re.fullmatch(told, line) for line in lines), f"{told!r} is missing in\n{run.stdout}"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_example_says_what_it_shows(example: Path) -> None:
+def test_the_example_begins_with_what_it_shows(example: Path) -> None:
     text = example.read_text(encoding="utf-8")
-    assert text.startswith('"""')
+    head = text.splitlines()
+    assert head[0].startswith('"""')
+    assert head[0].endswith((".", ":"))
+    assert head[1] == ""
     assert 'if __name__ == "__main__":' in text
+
+
+def test_every_example_stands_in_the_index_of_the_documentation() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [one.name for one in EXAMPLES if f"(../examples/{one.name})" not in index] == []

@@ -1,0 +1,153 @@
+"""The documentation's code runs as it stands there; its table of signals is the chart's."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authflow.chart import CHART
+from authflow.errors import Recovery
+from authflow.signals import SIGNALS
+
+from .test_readme import ROOT, run
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", TEXT[page], re.M | re.S)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+AFTER_WEB = '''
+import re
+from authflow.testing.served import Served
+
+web = Served(app, int(os.environ["PORT"]))
+web.start()
+page = ada.go(f"{web.url}/login")
+print(page.status, page.text)
+names = sorted({cookie.name for cookie in ada._cookies.jar} - {"dev_session"})
+print(*[re.sub("[0-9a-f]{16}$", "*", name) for name in names if name.startswith("__Host-")])
+print(ada.go(f"{web.url}/callback?state=stray&code=x").status, ada.go(f"{web.url}/me").text)
+answer = ada._send("POST", f"{web.url}/logout", {})
+print(answer.status_code, ada.go(f"{web.url}/me").status)
+web.stop()
+'''
+
+
+# ── sessions.md ──────────────────────────────────────────────────────────────────────────────────────
+
+RUNS = {
+    "print(session.state, session.live)": ["idle False", "True Ada Lovelace .*gist.*", "logged_out user", "idle"],
+    "def log(session, event)": [
+        "1 idle → authorizing authorize ?",
+        "2 authorizing → exchanging callback ?",
+        "3 exchanging → authenticated authenticate ?",
+        "4 authenticated → logged_out logout user",
+        "bye",
+    ],
+    "token(min_ttl=300)": ["200", r"bearer \(.+\) \d+"],
+    "def sign_in(session)": ["hello Ada Lovelace"],
+    '"select_account"': [r"\[<Session 'github' auth.+, <Session 'github', 'work' auth.+\]", "'' True", "'work' True"],
+}
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_the_code_about_sessions_runs(words: str) -> None:
+    (block,) = [one for one in blocks("sessions.md") if words in one]
+
+    told = run(block)
+
+    assert len(told) == len(RUNS[words]), told
+    for line, expected in zip(told, RUNS[words], strict=True):
+        assert re.fullmatch(expected, line, re.I), told
+
+
+def test_every_block_about_sessions_is_run_here() -> None:
+    assert len(blocks("sessions.md")) == len(RUNS)
+
+
+def test_the_table_of_signals_is_the_charts() -> None:
+    rows = []
+    for signal in dict.fromkeys(row.emits for row in CHART if row.emits is not None):
+        for row in CHART:
+            if row.emits == signal:
+                sources, actors = ", ".join(row.sources), ", ".join(row.actors)
+                rows.append(f"| `{signal}` | `{row.trigger}` | {sources} | {actors} | {row.meaning} |")
+
+    made = TEXT["sessions.md"].split("|---|---|---|---|---|\n", 1)[1].split("\n<!-- end -->", 1)[0]
+
+    assert made == "\n".join(rows)
+
+
+def test_every_signal_is_told_about() -> None:
+    assert [name for name in SIGNALS if f"| `{name}` |" not in TEXT["sessions.md"]] == []
+
+
+def test_every_recovery_has_its_row() -> None:
+    assert [one for one in Recovery if f"| `{one}` |" not in TEXT["sessions.md"]] == []
+
+
+# ── web.md ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_web_application_runs() -> None:
+    app, stores = blocks("web.md")
+    port = free_port()
+
+    told = run(app, AFTER_WEB, PORT=str(port), REDIRECT_URI=f"http://127.0.0.1:{port}/callback")
+
+    assert told == ["200 hello Ada Lovelace", "__Host-owner", "403 hello Ada Lovelace", "303 401"]
+    assert run(stores) == ["authorizing True"]
+
+
+# ── testing.md ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("number", range(len(blocks("testing.md"))))
+def test_the_tests_for_applications_pass(number: int, tmp_path: Path) -> None:
+    file = tmp_path / "test_application.py"
+    file.write_text(blocks("testing.md")[number], encoding="utf-8")
+
+    settings = tmp_path / "pytest.ini"
+    settings.write_text("[pytest]\n", encoding="utf-8")
+    told = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert " passed" in told.stdout
+
+
+# ── all pages ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("number", range(len(blocks("providers.md"))))
+def test_the_code_about_providers_runs(number: int) -> None:
+    run(blocks("providers.md")[number])
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [(page, link) for page in TEXT for link in sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT[page])))],
+)
+def test_every_link_leads_somewhere(page: str, link: str) -> None:
+    assert (DOCS / link).exists()
+
+
+def test_every_page_stands_in_the_index() -> None:
+    assert [page.name for page in PAGES if page.name != "README.md" and f"({page.name})" not in TEXT["README.md"]] == []
