@@ -19,7 +19,7 @@ def colour(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def world(colour: str) -> AsyncIterator[World]:
     """A provider with strict rotation, served on loopback, and a clock that stands still."""
-    clock = VirtualClock()
+    clock = VirtualClock(patience=1.0)  # a renewal that the clock woke goes to the provider, not back to the clock
     its_clock = ProviderClock(clock)
     provider = DevProvider(auto="ada", algorithm="ES256", rotation="strict", clock=its_clock)
     with provider.serve():
