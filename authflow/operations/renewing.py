@@ -39,6 +39,12 @@ def token(s: SessionCore, min_ttl: float) -> Op[Token]:
         alive = lives(record, now, min_ttl)
         if alive and now < renewal.renew_at(record, s._jitter):
             return record.token
+        if not alive and record.token.expires_in is not None and 0.0 < record.token.expires_in <= min_ttl:
+            lifetime = f"{record.token.expires_in:.0f} s"
+            raise InvalidCall(
+                f"{s.provider.label}'s tokens live {lifetime}, not more than min_ttl={min_ttl:.0f}.",
+                hint="Ask for less: each renewal would bring another token that ends too soon.",
+            )
         if not record.renewable:
             if alive:
                 return record.token

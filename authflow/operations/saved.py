@@ -19,6 +19,8 @@ from ..engine import Facts
 from ..errors import (
     AuthflowError,
     InvalidCall,
+    InvalidGrant,
+    OAuthError,
     Phase,
     SealingKeyRequired,
     SignInRequired,
@@ -45,8 +47,24 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
         raise already(s)
     kept = _open_saved(s, saved)
     _check_age(s, kept)
-    event: AuthEvent = yield Own(_bring_back(s, kept, options))
+    try:
+        event: AuthEvent = yield Own(_bring_back(s, kept, options))
+    except OAuthError as error:
+        if not _is_dead(error):
+            raise
+        raise SignInRequired(
+            "The provider does not accept the saved session any more.",
+            hint="Sign in again.",
+            phase=error.phase,
+            error=error.error,
+            error_description=error.error_description,
+        ) from error
     return event
+
+
+def _is_dead(error: OAuthError) -> bool:
+    """RFC 6750 §3.1, RFC 6749 §5.2: the access or refresh token is revoked, used up or expired."""
+    return isinstance(error, InvalidGrant) or error.error == "invalid_token"
 
 
 def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEvent]:
@@ -57,7 +75,13 @@ def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEv
     if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
         granted = yield from _renew_saved(s, metadata, kept, options)
     try:
-        event = yield from _commit_restored(s, metadata, kept, granted, options)
+        try:
+            event = yield from _commit_restored(s, metadata, kept, granted, options)
+        except OAuthError as error:
+            if granted.token is not kept.token or kept.token.refresh_token is None or not _is_dead(error):
+                raise
+            granted = yield from _renew_saved(s, metadata, kept, options)  # it ended before its time
+            event = yield from _commit_restored(s, metadata, kept, granted, options)
     except AuthflowError:
         if granted.token is not kept.token:
             yield from discard(s, metadata, granted.token)

@@ -187,8 +187,9 @@ async def test_a_saved_token_of_a_dead_grant_raises_and_leaves_the_session_idle(
     await world.pass_time(7200)
     session = world.manager()["acme"]
     heard = Heard(session)
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(SignInRequired) as refused:
         await go(session.login(saved_token=token.to_json()))
+    assert isinstance(refused.value.__cause__, InvalidGrant)
     assert session.state is State.IDLE
     assert heard.triggers == []
 
