@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -190,6 +191,7 @@ class SyncShell:
         self.recorder = recorder
         self._mutex = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
+        self._pid = 0  # the process that the threads are in: a fork leaves them behind
         self._closed = False
 
     def run(self, key: str, operation: Op[T]) -> T:
@@ -253,7 +255,8 @@ class SyncShell:
             if self._closed:
                 operation.close()
                 raise closed_error()
-            if self._threads is None:
+            if self._threads is None or self._pid != os.getpid():
+                self._pid = os.getpid()
                 self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")
             return Flight(self._threads.submit(self.run, key, operation))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import threading
 
 import pytest
@@ -318,3 +319,22 @@ async def test_a_refusal_that_comes_after_its_deadline_still_counts(world: World
     assert session.live
     assert session.reason == "revoked"
     await heard.until_told("on_refresh_failed", 2)
+
+
+# ── the process forked ───────────────────────────────────────────────────────────────────────────────
+
+
+@only_sync
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="of systems that fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_a_forked_child_renews_although_the_parents_threads_are_not_its_own(world: World) -> None:
+    session = await world.signed_in()
+    await go(session.refresh())  # the parent has threads for renewals, and one of them is idle
+    await world.pass_time(3600)
+    child = os.fork()
+    if child == 0:
+        threading.Timer(PATIENCE, os._exit, (9,)).start()
+        os._exit(0 if session.token().access_token.startswith("dev_") else 1)
+    _, status = await on_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert world.refreshes == 2
