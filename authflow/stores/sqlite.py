@@ -19,7 +19,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -55,6 +55,8 @@ _CHANGE: Final = (
     " WHERE key = ? AND version = ? AND (expires IS NULL OR expires > ?)"
 )
 
+Execute = Callable[..., sqlite3.Cursor]
+
 # Connections that a fork caught in the middle of a transaction: in the child they are neither used nor closed.
 _abandoned: list[sqlite3.Connection] = []
 
@@ -87,15 +89,19 @@ class SQLiteStore:
         self._lock_folder = self.path.with_name(self.path.name + ".locks")
         self._locks = LockFiles(self._lock_folder, lambda: disk.check_folder(self._lock_folder))
         self._notices = Notices(self._start_looking, every=watch_every)
-        self._free: list[sqlite3.Connection] = []
-        self._used: dict[sqlite3.Connection, tuple[int, int]] = {}  # and to which file it was opened
-        self._permits = threading.Semaphore(_MOST_CONNECTIONS)
+        self._name = str(self.path)
+        # Eight places for connections, the last used on top; None: not opened yet. Whoever finds none waits.
+        self._places: list[_Connection | None] = [None] * _MOST_CONNECTIONS
+        self._place_free = threading.Condition()
+        self._waiting = 0
+        self._used: set[_Connection] = set()
         self._writing = threading.Lock()
         self._held_for_fork = 0
         self._closed = False
         self._swaps = 0
         disk.make_private_folder(self.path.parent)
         disk.make_private_folder(self._lock_folder)
+        self._file = (0, 0)  # device and inode
         self._file = self._prepare()
         mind_forks(self)
 
@@ -110,30 +116,47 @@ class SQLiteStore:
 
     def swap(self, key: str, expected: int, data: bytes | None, ttl: float | None = None) -> int | Conflict:
         name = key_bytes(key)
-        with self._transaction() as connection:
-            now = self._time()
-            made: int | None = connection.execute(_LOG, (name,)).lastrowid
-            changed = False
-            if data is not None and expected:
-                expires = None if ttl is None else now + ttl
-                changed = connection.execute(_CHANGE, (made, expires, data, name, expected, now)).rowcount == 1
-            if not changed:
-                found = connection.execute(_VERSION, (name, now)).fetchone()
-                version: int = 0 if found is None else found[0]
-                if version != expected:
-                    connection.execute("ROLLBACK")
-                    return Conflict(version)
-                if data is None:
-                    connection.execute("DELETE FROM entries WHERE key = ?", (name,))
-                else:
-                    connection.execute(_MAKE, (name, made, None if ttl is None else now + ttl, data))
-            self._swaps += 1
-            if self._swaps % _SWEEP_EVERY == 1:
-                connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
-                connection.execute("DELETE FROM changes WHERE version <= ?", ((made or 0) - _CHANGES_KEPT,))
-            connection.execute("COMMIT")
-        self._notices.tell(key)
-        return 0 if data is None else made or 0
+        # Threads of this process queue here and not in SQLite's busy handler, which sleeps and looks again.
+        writing = self._writing
+        if not writing.acquire(timeout=self._busy_timeout):
+            raise self._busy()
+        try:
+            with self._connection() as connection:
+                made = self._swap(connection.execute, name, expected, data, ttl)
+        finally:
+            writing.release()
+        if not isinstance(made, Conflict):
+            self._notices.tell(key)
+        return made
+
+    def _swap(
+        self, execute: Execute, name: bytes, expected: int, data: bytes | None, ttl: float | None
+    ) -> int | Conflict:
+        execute("BEGIN IMMEDIATE")
+        now = self._time()
+        expires = None if ttl is None else now + ttl
+        made = execute(_LOG, (name,)).lastrowid or 0
+        changed = (
+            data is not None
+            and expected != 0
+            and execute(_CHANGE, (made, expires, data, name, expected, now)).rowcount == 1
+        )
+        if not changed:
+            found = execute(_VERSION, (name, now)).fetchone()
+            version: int = 0 if found is None else found[0]
+            if version != expected:
+                execute("ROLLBACK")
+                return Conflict(version)
+            if data is None:
+                execute("DELETE FROM entries WHERE key = ?", (name,))
+            else:
+                execute(_MAKE, (name, made, expires, data))
+        if self._swaps % _SWEEP_EVERY == 0:
+            execute("DELETE FROM entries WHERE expires <= ?", (now,))
+            execute("DELETE FROM changes WHERE version <= ?", (made - _CHANGES_KEPT,))
+        execute("COMMIT")
+        self._swaps += 1
+        return 0 if data is None else made
 
     def lock(self, key: str, timeout: float) -> AbstractContextManager[bool]:
         key_bytes(key)
@@ -155,79 +178,92 @@ class SQLiteStore:
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One of at most eight connections, for this thread alone. What SQLite says becomes a `StoreError`."""
+    def _connection(self) -> _Borrowed:
+        """One of at most eight connections, for this thread alone, until the block ends."""
+        return _Borrowed(self)
+
+    def _borrow(self) -> _Connection:
         if self._closed:
             raise StoreError("The store was closed.", hint="Open it again; the data is there.")
-        permits = self._permits
-        if not permits.acquire(timeout=self._busy_timeout):
-            raise self._busy()
         try:
-            connection = self._free_or_new()
-            self._used[connection] = self._file
-            usable = False
-            try:
-                yield connection
-                usable = True
-            except sqlite3.Error as error:
-                raise self._explained(error) from error
-            finally:
-                self._give_back(connection, usable=usable)
-        finally:
-            permits.release()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # Threads of this process queue here and not in SQLite's busy handler, which sleeps and looks again.
-        writing = self._writing
-        if not writing.acquire(timeout=self._busy_timeout):
-            raise self._busy()
-        try:
-            with self._connection() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-        finally:
-            writing.release()
-
-    def _free_or_new(self) -> sqlite3.Connection:
-        try:
-            now = os.stat(self.path)
+            file = os.stat(self._name)
         except OSError as error:
             raise disk.disk_error(f"The database {self.path} cannot be read", error) from error
-        if (now.st_dev, now.st_ino) != self._file:
-            # Writes to a file that lost its name would be lost with it.
-            self._close_free()
+        if (file.st_dev, file.st_ino) != self._file:
             self._file = self._prepare()
         try:
-            return self._free.pop()
+            connection = self._places.pop()
         except IndexError:
-            return self._connect()
+            connection = self._wait_for_place(self._busy_timeout)
+        if connection is not None and connection.file != self._file:
+            # Writes to a file that lost its name would be lost with it.
+            self._close_quietly(connection)
+            connection = None
+        if connection is None:
+            try:
+                connection = self._connect()
+            except BaseException:
+                self._give_back(None)
+                raise
+        return connection
 
-    def _give_back(self, connection: sqlite3.Connection, *, usable: bool) -> None:
-        file = self._used.pop(connection)
-        if usable and file == self._file:
-            self._free.append(connection)
-        else:
-            with suppress(sqlite3.Error):
-                connection.close()
+    def _wait_for_place(self, seconds: float) -> _Connection | None:
+        until = time.monotonic() + seconds
+        with self._place_free:
+            self._waiting += 1
+            try:
+                while True:
+                    try:
+                        return self._places.pop()
+                    except IndexError:
+                        left = until - time.monotonic()
+                    if left <= 0:
+                        raise self._busy()
+                    self._place_free.wait(left)
+            finally:
+                self._waiting -= 1
+
+    def _give_back(self, connection: _Connection | None) -> None:
+        if connection is not None and self._closed:
+            self._close_quietly(connection)
+            connection = None
+        self._places.append(connection)
+        if self._waiting:
+            with self._place_free:
+                self._place_free.notify()
         if self._closed:
             self._close_free()
 
     def _close_free(self) -> None:
-        while self._free:
-            with suppress(IndexError):  # another thread took the last one
-                self._free.pop().close()
+        """Closes what nobody uses; the places stay."""
+        for _ in range(_MOST_CONNECTIONS):
+            try:
+                connection = self._places.pop()
+            except IndexError:
+                return
+            if connection is not None:
+                self._close_quietly(connection)
+            self._places.insert(0, None)
 
-    def _connect(self) -> sqlite3.Connection:
+    @staticmethod
+    def _close_quietly(connection: _Connection) -> None:
+        with suppress(sqlite3.Error):
+            connection.close()
+
+    def _connect(self) -> _Connection:
         for suffix in ("", "-wal", "-shm"):
             path = self.path.with_name(self.path.name + suffix)
             with suppress(FileNotFoundError):
                 disk.check_file(path, os.lstat(path))
         try:
             connection = sqlite3.connect(
-                self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
+                self._name,
+                timeout=self._busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
             )
+            connection.file = self._file
         except sqlite3.Error as error:
             raise self._explained(error) from error
         try:
@@ -346,20 +382,56 @@ class SQLiteStore:
 
     def before_fork(self) -> None:
         until = time.monotonic() + _FORK_WAIT
-        while self._held_for_fork < _MOST_CONNECTIONS and self._permits.acquire(
-            timeout=max(0.0, until - time.monotonic())
-        ):
+        while self._held_for_fork < _MOST_CONNECTIONS:
+            try:
+                connection = self._wait_for_place(max(0.0, until - time.monotonic()))
+            except StoreError:
+                break  # that thread's connection is abandoned in the child
             self._held_for_fork += 1
-        self._close_free()
+            if connection is not None:
+                self._close_quietly(connection)
 
     def after_fork_in_parent(self) -> None:
-        held, self._held_for_fork = self._held_for_fork, 0
-        if held:
-            self._permits.release(held)
+        while self._held_for_fork:
+            self._held_for_fork -= 1
+            self._give_back(None)
 
     def after_fork_in_child(self) -> None:
         _abandoned.extend(self._used)
-        self._free, self._used = [], {}
-        self._permits = threading.Semaphore(_MOST_CONNECTIONS)
+        self._used.clear()
+        self._places = [None] * _MOST_CONNECTIONS
+        self._place_free = threading.Condition()
+        self._waiting = 0
         self._writing = threading.Lock()
         self._held_for_fork = 0
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows to which file it was opened."""
+
+    file: tuple[int, int]
+
+
+class _Borrowed:
+    """`with` one connection. What SQLite says becomes a `StoreError`, and that connection is not used again."""
+
+    __slots__ = ("_connection", "_store")
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> _Connection:
+        self._connection = connection = self._store._borrow()
+        self._store._used.add(connection)
+        return connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        connection, store = self._connection, self._store
+        store._used.discard(connection)
+        if error is None:
+            store._give_back(connection)
+            return
+        store._close_quietly(connection)
+        store._give_back(None)
+        if isinstance(error, sqlite3.Error):
+            raise store._explained(error) from error
