@@ -38,7 +38,8 @@ OpenURL = Callable[[str], Any]
 class LoginArguments(TypedDict, total=False):
     """What `login` and `begin` take by name, besides their own.
 
-    `scope`: further scopes. `fetch_user`, `fetch_groups`: whether the profile and the groups are asked for.
+    `scope`: further scopes. `fetch_user`, `fetch_groups`: whether the profile and the groups are asked for (groups
+    are the user's, so asking for them asks for the user).
     `timeout`: seconds until the human must be back. `agent`: how the human is reached. `prompt`, `max_age`
     (seconds), `acr_values`, `login_hint`, `domain_hint`, `ui_locales`: OpenID Connect Core §3.1.2.1.
     `params`: any further parameter of the authorization request.
@@ -221,7 +222,7 @@ class Session(SessionCore):
     def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> Session:
         """Brings a saved session back: validated, renewed and the user fetched first where that is needed."""
         check_saved(saved)
-        options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
+        options = LoginOptions(fetch_user=fetch_user or fetch_groups, fetch_groups=fetch_groups)
         self._do(operations.restore(self, saved, options))
         return self
 
@@ -348,7 +349,7 @@ class AsyncSession(SessionCore):
     async def restore(self, saved: str | Token, *, fetch_user: bool = True, fetch_groups: bool = False) -> AsyncSession:
         """See `Session.restore`."""
         check_saved(saved)
-        options = LoginOptions(fetch_user=fetch_user, fetch_groups=fetch_groups)
+        options = LoginOptions(fetch_user=fetch_user or fetch_groups, fetch_groups=fetch_groups)
         await self._do(operations.restore(self, saved, options))
         return self
 
@@ -399,7 +400,7 @@ def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
     params.update({name: str(given[name]) for name in _AS_PARAMETERS if given.get(name) is not None})
     return LoginOptions(
         scope=tuple(arguments.get("scope") or ()),
-        fetch_user=arguments.get("fetch_user", True),
+        fetch_user=arguments.get("fetch_user", True) or arguments.get("fetch_groups", False),
         fetch_groups=arguments.get("fetch_groups", False),
         timeout=float(timeout),
         agent=arguments.get("agent"),
