@@ -23,7 +23,7 @@ import msgspec
 from . import operations
 from .chart import PENDING
 from .clock import Clock, SystemClock
-from .core import SESSION, House, SessionCore
+from .core import SESSION, House, SessionCore, explain
 from .drive import AsyncShell, Op, Recorder, SyncShell, closed_error
 from .engine import next_deadline
 from .errors import AuthflowError, ConfigurationError, ErrorInfo, ManagerClosed, StoreError, UnknownProvider
@@ -31,7 +31,7 @@ from .events import AuthEvent, Origin
 from .http import AsyncHttp, Http
 from .operations import Completion, LogoutResult
 from .providers.base import Provider
-from .records import Key
+from .records import Key, decode_profile
 from .sealing import KeyRing, Sealer, keys_and_vault
 from .session import AsyncSession, Session, refuse_when_closed
 from .signals import SIGNALS, AuthSignal, Signals
@@ -198,7 +198,10 @@ class _Manager(_Sessions[S]):
         return [cast(S, session) for session in tuple(self._house.sessions.values())]
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """Plain data for a dashboard, a dict per session. No token: an 8-character fingerprint of it."""
+        """Plain data for a dashboard, a dict per session. No token: an 8-character fingerprint of it.
+
+        A session whose record cannot be read has a row too: what was known of it last, and the `error`.
+        """
         return [snapshot_of(session) for session in self.sessions()]
 
     def keep_fresh(self) -> None:
@@ -637,7 +640,13 @@ def renew_ahead(session: SessionCore) -> None:
 
 def snapshot_of(session: SessionCore) -> dict[str, Any]:
     """One session as plain data (JSON types only)."""
-    record = session._settled()
+    trouble: ErrorInfo | None = None
+    try:
+        record = session._settled()
+    except AuthflowError as error:
+        record, trouble = session._run.record, error.info
+    error_now = trouble or record.error
+    user = decode_profile(record.profile)
     token = record.token
     issuer = session.provider.issuer or session.provider.authorization_endpoint or ""
     granted = () if token is None else token.scope
@@ -651,7 +660,7 @@ def snapshot_of(session: SessionCore) -> dict[str, Any]:
         "since": record.since,
         "live": record.state.live,
         "deadline": next_deadline(record),
-        "user": None if session.user is None else session.user.name or session.user.id,
+        "user": None if user is None else user.name or user.id,
         "fingerprint": None if token is None else hashlib.sha256(token.access_token.encode()).hexdigest()[:8],
         "token_type": None if token is None else token.token_type,
         "expires_at": record.expires_at,
@@ -671,6 +680,6 @@ def snapshot_of(session: SessionCore) -> dict[str, Any]:
         "saved": session._run.ledger.unsaved is None,
         "reason": record.reason,
         "recoverable": record.recoverable,
-        "error": None if record.error is None else msgspec.to_builtins(record.error),
-        "explanation": session.explain(),
+        "error": None if error_now is None else msgspec.to_builtins(error_now),
+        "explanation": explain(record, session.provider.label, session._run.ledger.now()),
     }

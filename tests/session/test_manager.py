@@ -306,3 +306,15 @@ async def test_leaving_the_with_block_closes(world: World) -> None:
             session = await world.sign_in(manager["acme"])
     with pytest.raises(ManagerClosed):
         await go(session.refresh())
+
+
+async def test_a_snapshot_has_a_row_for_a_session_that_cannot_be_read(world: World) -> None:
+    store = FaultyStore(world.clock)
+    manager = world.manager(store=store)
+    store.break_after(0, "load")
+    (row,) = manager.snapshot()
+    assert (row["provider"], row["state"]) == ("acme", "idle")
+    assert row["error"]["code"] == "store_error"
+    store.mend()
+    (row,) = manager.snapshot()
+    assert row["error"] is None
