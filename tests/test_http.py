@@ -1,4 +1,4 @@
-"""`http.py` against real sockets: servers that drip, redirect, bomb, close and lie; proxies; TLS."""
+"""`http/` against real sockets: servers that drip, redirect, bomb, close and lie; proxies; TLS."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import pytest
 
 from authflow import errors, http
 from authflow.http import AsyncHttp, Http, is_private, warm_tls
+from authflow.http.tls import tls_context, tls_contexts, tls_key
 from authflow.protocol.step import Limits, build_request
 
 CANARY = "canary-5f1c0e"
@@ -895,9 +896,9 @@ def test_warm_tls_builds_the_context_once_for_all(monkeypatch: pytest.MonkeyPatc
     for thread in threading.enumerate():
         if thread.name == "authflow-tls":
             thread.join(5)
-    warmed = http._tls_contexts[http._tls_key(True)]
+    warmed = tls_contexts[tls_key(True)]
     monkeypatch.setattr(httpx, "create_ssl_context", None)
-    assert http._tls_context(True) is warmed
+    assert tls_context(True) is warmed
     assert warmed.verify_mode is ssl.CERT_REQUIRED
     assert warmed.check_hostname
 
