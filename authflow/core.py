@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import random
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import msgspec
 
 from . import engine, renewal
 from .chart import LIVE, PENDING, State, Trigger, allowed
-from .clock import Clock
+from .clock import Clock, SystemClock
 from .engine import Facts
 from .errors import AuthflowError, ErrorInfo, InvalidTransition, NotSupported
 from .events import AuthEvent, Origin
@@ -28,7 +30,7 @@ from .protocol.urls import origin_of
 from .providers.base import Provider
 from .records import Key, SessionRecord, Token, User, decode_profile
 from .sealing import Sealer, Vault
-from .signals import Signals, SignalsView
+from .signals import SIGNALS, Outbox, Signals, SignalsView, SignalView
 from .stores import Store
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ SESSION = "session/"
 ATTEMPT = "attempt/"
 PENDING_PREFIX = "pending/"
 CURRENT = "current"
+SURE_SECONDS = 0.1  # so long the wall clock is not asked again whether a token is still good
+_NEVER = (float("inf"), float("inf"))
 RENEW_AGAIN = 30.0  # seconds until keep_fresh() asks again for a renewal of which nothing was heard
 
 
@@ -65,6 +69,9 @@ class House:
         self.providers = dict(providers)
         self.store = store
         self.clock = clock
+        self.time = clock.time
+        self.monotonic = clock.monotonic
+        self.sure_seconds = SURE_SECONDS if isinstance(clock, SystemClock) else 0.0
         self.signals = signals
         self.shell = shell
         self.recorder = recorder
@@ -76,6 +83,7 @@ class House:
         self.arm = arm
         self.directory = Directory()
         self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
+        self.told = signals.outbox(told=sys.maxsize)  # stands for the outbox of every session that has none
         self.process = secrets.token_hex(4)
         self.random = random.SystemRandom()
         self.fresh_ahead = False
@@ -84,36 +92,104 @@ class House:
         self.find: Callable[[Key], SessionCore]
 
 
+class _Attempts:
+    """Who waits for the pending attempts of a run, by attempt."""
+
+    __slots__ = ("attended", "listeners", "waiters")
+
+    def __init__(self) -> None:
+        self.waiters: dict[str, Mailbox] = {}
+        self.listeners: dict[str, Listener] = {}
+        self.attended: set[str] = set()  # a wait() is at it: that answers the browser and lets go itself
+
+
 class Run:
     """One walk through the chart: the session's own, or an attempt beside the live session."""
 
-    __slots__ = ("attended", "beside", "ledger", "listeners", "waiters")
+    __slots__ = ("_attempts", "_mutex", "beside", "ledger")
 
-    def __init__(self, ledger: Ledger, *, beside: bool) -> None:
+    def __init__(self, ledger: Ledger, mutex: threading.Lock, *, beside: bool) -> None:
         self.ledger = ledger
         self.beside = beside
-        self.waiters: dict[str, Mailbox] = {}
-        self.listeners: dict[str, Listener] = {}
-        self.attended: set[str] = set()  # attempts that a wait() is at: it answers the browser and lets go itself
+        self._mutex = mutex
+        self._attempts: _Attempts | None = None  # only while there are some: a live session has none
 
     @property
     def record(self) -> SessionRecord:
         return self.ledger.record
 
+    @property
+    def waiters(self) -> Mapping[str, Mailbox]:
+        """By attempt: who waits for it."""
+        return {} if self._attempts is None else self._attempts.waiters
+
+    @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """By attempt: what its redirect arrives at."""
+        return {} if self._attempts is None else self._attempts.listeners
+
+    def expect(self, attempt: str, mailbox: Mailbox, listener: Listener) -> None:
+        """An attempt begins."""
+        with self._mutex:
+            if self._attempts is None:
+                self._attempts = _Attempts()
+            self._attempts.waiters[attempt] = mailbox
+            self._attempts.listeners[attempt] = listener
+
+    def attend(self, attempt: str) -> None:
+        """A wait() is at this attempt now."""
+        with self._mutex:
+            if self._attempts is None:
+                self._attempts = _Attempts()
+            self._attempts.attended.add(attempt)
+
+    def let_go(self, attempt: str) -> None:
+        """Nobody waits for this attempt any more: its listener is closed."""
+        with self._mutex:
+            present = self._attempts
+            if present is None:
+                return
+            present.waiters.pop(attempt, None)
+            present.attended.discard(attempt)
+            listener = present.listeners.pop(attempt, None)
+            self._drop_if_empty()
+        if listener is not None:
+            listener.close()
+
     def end(self, outcome: AuthEvent | AuthflowError, attempt: str | None = None) -> None:
         """An attempt came to rest (None: all of them): who waits for it learns how, its listener is let go."""
-        for one in tuple(self.waiters) if attempt is None else (attempt,):
-            mailbox = self.waiters.pop(one, None)
+        with self._mutex:
+            present = self._attempts
+            if present is None:
+                return
+            over = (*present.waiters, *present.listeners) if attempt is None else (attempt,)
+            mailboxes = [present.waiters.pop(one, None) for one in over]
+            listeners = [present.listeners.pop(one, None) for one in over if one not in present.attended]
+            self._drop_if_empty()
+        for mailbox in mailboxes:
             if mailbox is not None:
                 mailbox.put(outcome)
-        for one in tuple(self.listeners) if attempt is None else (attempt,):
-            listener = None if one in self.attended else self.listeners.pop(one, None)
+        for listener in listeners:
             if listener is not None:
                 listener.close()
 
+    def _drop_if_empty(self) -> None:
+        present = self._attempts
+        if present is not None and not (present.waiters or present.listeners or present.attended):
+            self._attempts = None
+
 
 class SessionCore:
-    """The part of a session that has no colour."""
+    """The part of a session that has no colour.
+
+    There may be 100,000 of them, so what most never need (an outbox, attempts) is made when it is needed.
+    """
+
+    __slots__ = (
+        "__weakref__", "_asked", "_auth", "_beside", "_bindings", "_due", "_flight", "_flown", "_fresh", "_house",
+        "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run", "_seq", "_show",
+        "_stale", "_sure_until", "_user", "_waiting",
+    )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
         self._house = house
@@ -121,8 +197,9 @@ class SessionCore:
         self._provider = house.providers[key.provider]
         self._mutex = threading.Lock()
         self._seq = 0
-        self._outbox = house.signals.outbox()
+        self._own_outbox: Outbox | None = None
         self._fresh: tuple[Token, float, float] | None = None
+        self._sure_until = 0.0
         self._due: tuple[float, float] | None = None
         self._flight: Flight[Any] | None = None
         self._flown = 0  # the epoch of the session that it renews
@@ -131,16 +208,14 @@ class SessionCore:
         self._beside: Run | None = None
         self._notified: int | None = None
         self._user: tuple[bytes | None, User | None] = (None, None)
-        self._jitter = house.random.random()
-        self._bindings: dict[str, str] = {}
+        self._bindings: dict[str, str] | None = None
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
         self._stale = False
         self._origins: frozenset[str] | None = None
         self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
-        self._time = house.clock.time
-        self._monotonic = house.clock.monotonic
-        self._run = Run(Ledger(key, SESSION, house.store, house.clock, self._publish, house.vault), beside=False)
+        ledger = Ledger(key, SESSION, house.store, house.clock, self._publish, house.vault)
+        self._run = Run(ledger, self._mutex, beside=False)
 
     # ── who ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,20 +341,47 @@ class SessionCore:
     def _view(self) -> SignalsView:
         return self._house.signals.view(str(self._key))
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("on_"):
-            return getattr(self._view, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    # `on_login` and the others are properties, set below: a `__getattr__` would slow down every attribute.
+    if TYPE_CHECKING:
+        on_transition: SignalView
+        on_login: SignalView
+        on_login_failed: SignalView
+        on_logout: SignalView
+        on_refresh: SignalView
+        on_refresh_failed: SignalView
+        on_restore: SignalView
+        on_live_changed: SignalView
+        on_expiring: SignalView
+        on_step_up_required: SignalView
+        on_receiver_error: SignalView
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _outbox(self) -> Outbox:
+        """Where events wait to be told. Until anybody listens there is nothing to tell, and none to hold it."""
+        return self._house.told if self._own_outbox is None else self._own_outbox
+
+    @property
+    def _jitter(self) -> float:
+        """From 0 to below 1: always the same for this session in this process, and another one elsewhere."""
+        return (hash((self._house.process, self._key)) & 0xFFFF) / 0x10000
 
     def _settled(self) -> SessionRecord:
         """The record, after it was loaded and after every deadline that has passed was acted on."""
         due = self._due
-        passed = due is None or self._time() >= due[0] or self._monotonic() >= due[1]
+        passed = due is None or self._house.time() >= due[0] or self._house.monotonic() >= due[1]
         if passed and self._tick():
             self._outbox.hand_over()
         return self._run.ledger.record
+
+    def _is_fresh(self, fresh: tuple[Token, float, float], monotonic: float) -> bool:
+        """Whether that token is good by both clocks. Asking them is most of what token() costs: for a moment after
+        this the monotonic one alone will do. (It stands still while a machine sleeps, so never for long.)"""
+        if self._house.time() < fresh[1] and monotonic < fresh[2]:
+            self._sure_until = min(fresh[2], monotonic + self._house.sure_seconds)
+            return True
+        return False
 
     def _tick(self) -> bool:
         """Does what the clock demands now, and only that; True if there is something to tell. May block."""
@@ -344,7 +446,10 @@ class SessionCore:
             self._seq += 1
             event = msgspec.structs.replace(event, seq=self._seq)
             self._cache()  # before anybody can be told: a receiver of on_logout gets no token any more
-            self._outbox.post(signals, self, str(self._key), event)
+            if self._own_outbox is None and self._house.signals.subscriptions:
+                self._own_outbox = self._house.signals.outbox(told=self._seq - 1)
+            if self._own_outbox is not None:
+                self._own_outbox.post(signals, self, str(self._key), event)
         self._house.arm(self)
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
@@ -385,6 +490,7 @@ class SessionCore:
             if not record.renewable and record.expires_at is not None:
                 until = record.expires_at
             until = min(until, self._lifetime_end() or until)
+            self._sure_until = 0.0
             self._fresh = (record.token, until - ahead, mono + (until - ahead - wall))
         else:
             self._fresh = None
@@ -392,7 +498,7 @@ class SessionCore:
             self._due = None  # whoever reads it must look into the store first
             return
         deadline = self._next_deadline()
-        self._due = (float("inf"), float("inf")) if deadline is None else (deadline, mono + (deadline - ahead - wall))
+        self._due = _NEVER if deadline is None else (deadline, mono + (deadline - ahead - wall))
 
     def _next_deadline(self) -> float | None:
         """When the clock must act: on the session, on the attempt beside it, or to write what is unsaved."""
@@ -459,6 +565,10 @@ def _demands(trigger: Trigger, now: float, record: SessionRecord) -> bool:
     return acts is not None and acts[0] is trigger
 
 
+for _name in SIGNALS:
+    setattr(SessionCore, _name, property(attrgetter(f"_view.{_name}"), doc=f"`{_name}`, for this session only."))
+
+
 def _reaches(signed_in_at: float | None, record: SessionRecord) -> bool:
     """Whether it is still the sign-in whose lifetime is over."""
     return record.signed_in_at == signed_in_at
@@ -489,7 +599,7 @@ class Attempt:
 
     def cancel(self) -> Any:
         """Ends it; the live session stays as it is. Awaitable when the session is an `AsyncSession`."""
-        return self._session._cancel_beside()
+        return self._session._cancel_beside()  # type: ignore[attr-defined]  # each colour has its own
 
     def __repr__(self) -> str:
         return f"<Attempt {self.id} {self.state}>"

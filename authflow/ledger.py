@@ -29,8 +29,8 @@ from .errors import StoreError
 from .events import AuthEvent
 from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token
 from .sealing import Vault
-from .sealing.vault import first_version, rolled_back
-from .stores import Conflict, Store
+from .sealing.vault import PlaintextVault, first_version, rolled_back
+from .stores import Conflict, MemoryStore, Store
 
 UNUSED_SECONDS: Final = 2 * 86_400.0  # a record that never was a session; longer than any login may wait
 _MOST_RACES: Final = 64
@@ -256,6 +256,9 @@ class Ledger:
     def _write(self, record: SessionRecord) -> int | Conflict:
         self.writing = threading.get_ident()
         try:
+            store = self._own_memory()
+            if store is not None:
+                return store.swap(self.store_key, self.version, record, UNUSED_SECONDS if record.epoch == 0 else None)
             data, sealed = self._pack(self.store_key, record, self.version)
             # Whoever never signed in here, and attempts that are over, are not kept for ever.
             saved = self._store.swap(self.store_key, self.version, data, UNUSED_SECONDS if record.epoch == 0 else None)
@@ -271,7 +274,17 @@ class Ledger:
             hint="Too many writers share one session; give each its own account or owner.",
         )
 
+    def _own_memory(self) -> MemoryStore | None:
+        """The store, if it can keep a record as the object that it is here: then there is one copy of it."""
+        if type(self._store) is MemoryStore and type(self._vault) is PlaintextVault:
+            return self._store
+        return None
+
     def _read(self) -> tuple[SessionRecord, int]:
+        memory = self._own_memory()
+        kept = None if memory is None else memory.load_as_kept(self.store_key)
+        if kept is not None and isinstance(kept[0], SessionRecord):
+            return kept[0], kept[1]
         found = self._store.load(self.store_key)
         if found is None:
             return BLANK, 0

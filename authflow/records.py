@@ -288,6 +288,10 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
     recoverable: bool = False
     error: ErrorInfo | None = None
 
+    def __bytes__(self) -> bytes:
+        """What a store keeps."""
+        return msgspec.msgpack.encode(self)
+
     @property
     def expires_at(self) -> float | None:
         return None if self.token is None else self.token.expires_at

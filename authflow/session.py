@@ -119,6 +119,8 @@ class AsyncAuthorizationRequest(AuthorizationRequest):
 class Session(SessionCore):
     """One login of one account at one provider, explicit at every step."""
 
+    __slots__ = ()
+
     def _do(self, operation: Op[T]) -> T:
         refuse_when_closed(self._house, operation)
         return cast(SyncShell, self._house.shell).run(str(self._key), operation)
@@ -194,15 +196,10 @@ class Session(SessionCore):
         `min_ttl`: seconds it must still live. Raises `SignInRequired`, `TemporarilyUnavailable`.
         """
         fresh = self._fresh
-        if (
-            fresh is not None
-            and not min_ttl
-            and resource is None
-            and scope is None
-            and self._time() < fresh[1]
-            and self._monotonic() < fresh[2]
-        ):
-            return fresh[0]
+        if fresh is not None and not min_ttl and resource is None and scope is None:
+            monotonic = self._house.monotonic()
+            if monotonic < self._sure_until or self._is_fresh(fresh, monotonic):
+                return fresh[0]
         refuse_resource(resource, scope)
         return self._do(operations.token(self, min_ttl))
 
@@ -259,6 +256,8 @@ class Session(SessionCore):
 
 class AsyncSession(SessionCore):
     """The twin of `Session` for asyncio."""
+
+    __slots__ = ()
 
     async def _do(self, operation: Op[T]) -> T:
         refuse_when_closed(self._house, operation)
@@ -321,15 +320,10 @@ class AsyncSession(SessionCore):
     ) -> Token:
         """See `Session.token`. A valid token is returned without waiting for anything."""
         fresh = self._fresh
-        if (
-            fresh is not None
-            and not min_ttl
-            and resource is None
-            and scope is None
-            and self._time() < fresh[1]
-            and self._monotonic() < fresh[2]
-        ):
-            return fresh[0]
+        if fresh is not None and not min_ttl and resource is None and scope is None:
+            monotonic = self._house.monotonic()
+            if monotonic < self._sure_until or self._is_fresh(fresh, monotonic):
+                return fresh[0]
         refuse_resource(resource, scope)
         return await self._do(operations.token(self, min_ttl))
 

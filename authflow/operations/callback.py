@@ -110,7 +110,7 @@ def _check_belongs(
     if pending.binding_hash is None:
         return
     if binding is None and expected is not None:
-        binding = expected._bindings.get(pending.attempt)
+        binding = (expected._bindings or {}).get(pending.attempt)
     if not binding:
         raise BindingRequired(
             "A web callback must come with the binding of the browser that began.",

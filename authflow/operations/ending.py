@@ -85,11 +85,7 @@ def give_up(s: SessionCore, run: Run, attempt: str) -> Op[None]:
 
 def let_go(run: Run, attempt: str) -> None:
     """Nobody waits for this attempt any more: its listener is closed."""
-    run.waiters.pop(attempt, None)
-    run.attended.discard(attempt)
-    listener = run.listeners.pop(attempt, None)
-    if listener is not None:
-        listener.close()
+    run.let_go(attempt)
 
 
 def displaced(s: SessionCore, run: Run, before: Sequence[PendingRef]) -> Op[None]:

@@ -78,8 +78,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         app_data=options.app_data,
     )
     mailbox = Mailbox()
-    run.waiters[pending.attempt] = mailbox
-    run.listeners[pending.attempt] = listener
+    run.expect(pending.attempt, mailbox, listener)
     before = run.record.pending
     try:
         yield Do(partial(store_pending, house, state, pending), house.store.blocking)
@@ -94,9 +93,8 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         warm_tls()  # while the human is on the way, not when the code has arrived
     yield Tell(s._outbox)
     if binding is not None and not isinstance(agent, Web):
-        s._bindings[pending.attempt] = binding
-        while len(s._bindings) > 2 * MOST_PENDING:
-            s._bindings.pop(next(iter(s._bindings)), None)
+        kept = {**(s._bindings or {}), pending.attempt: binding}
+        s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
     try:
         metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
         url = build_authorization_url(
@@ -185,7 +183,7 @@ def _open_with(opener: Callable[[str], object], url: str) -> object:
 def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
     """Waits for the redirect, or for the end of the attempt. Raises `LoginFailed`."""
     run = begun.run
-    run.attended.add(begun.attempt)
+    run.attend(begun.attempt)
     try:
         while True:
             item = yield Expect(begun.mailbox, max(0.05, begun.expires_at - run.ledger.now()))

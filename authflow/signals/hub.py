@@ -104,9 +104,10 @@ class Signals:
 
     # ── for the session and the manager ──────────────────────────────────────────────────────────────
 
-    def outbox(self) -> Outbox:
-        """A new outbox. One for each session object: it keeps that session's events in order."""
-        return Outbox(self)
+    def outbox(self, told: int = 0) -> Outbox:
+        """A new outbox. One for each session object: it keeps that session's events in order. `told`: up to
+        which event there was nobody to tell."""
+        return Outbox(self, told)
 
     def view(self, prefix_or_key: str) -> SignalsView:
         """The same signals, heard for one key only, or for all keys of an owner (`"owner/"`)."""

@@ -65,7 +65,7 @@ class Outbox:
 
     __slots__ = ("_calls", "_drainer", "_errors", "_queue", "_signals", "_telling", "_told", "_turn", "_waiters")
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, signals: Signals, told: int = 0) -> None:
         self._signals = signals
         # Lists, not deques: an empty deque weighs 760 bytes, and there is one outbox for each session.
         self._queue: list[tuple[tuple[str, ...], object, str, AuthEvent]] = []
@@ -74,7 +74,7 @@ class Outbox:
         self._turn = threading.Lock()  # only ever tried, never waited for
         self._drainer = 0  # the thread that has the turn
         self._telling = 0  # seq of the present event
-        self._told = 0  # seq of the last event that everybody was told
+        self._told = told  # seq of the last event that everybody was told
         self._waiters: list[tuple[int, Callable[[], object]]] = []
 
     # ── posting ──────────────────────────────────────────────────────────────────────────────────────

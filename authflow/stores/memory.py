@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import SupportsBytes
 
 from .base import Conflict
 from .notices import Notices
@@ -24,18 +25,24 @@ class MemoryStore:
 
     def __init__(self, *, time: Callable[[], float] = time.time) -> None:
         self._time = time
-        self._entries: dict[str, tuple[bytes, int, float | None]] = {}
+        self._entries: dict[str, tuple[SupportsBytes, int, float | None]] = {}
         self._version = 0
         self._mutex = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._notices = Notices()
 
     def load(self, key: str) -> tuple[bytes, int] | None:
+        found = self.load_as_kept(key)
+        return None if found is None else (bytes(found[0]), found[1])
+
+    def load_as_kept(self, key: str) -> tuple[SupportsBytes, int] | None:
+        """The very object that was written, where `load` gives its bytes."""
         with self._mutex:
             entry = self._present(key)
         return None if entry is None else (entry[0], entry[1])
 
-    def swap(self, key: str, expected: int, data: bytes | None, ttl: float | None = None) -> int | Conflict:
+    def swap(self, key: str, expected: int, data: SupportsBytes | None, ttl: float | None = None) -> int | Conflict:
+        """As every store's; and what can become bytes may be kept as it is. It must never change."""
         with self._mutex:
             entry = self._present(key)
             version = 0 if entry is None else entry[1]
@@ -75,7 +82,7 @@ class MemoryStore:
     def close(self) -> None:
         self._notices.close()
 
-    def _present(self, key: str) -> tuple[bytes, int, float | None] | None:
+    def _present(self, key: str) -> tuple[SupportsBytes, int, float | None] | None:
         entry = self._entries.get(key)
         if entry is None or (entry[2] is not None and self._time() >= entry[2]):
             return None
