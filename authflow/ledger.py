@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -39,14 +39,20 @@ _WAYS_OUT: Final = frozenset(
 )
 _ENDS_ATTEMPT: Final = frozenset({Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT})
 
-Publish = Callable[[AuthEvent, tuple[str, ...]], AuthEvent]
+
+class Teller(Protocol):
+    """Whom a ledger tells what it has changed: its session. It numbers the event and gives it back."""
+
+    def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent: ...
+
+    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent: ...
 
 
 class Ledger:
     """Blocking and thread-safe; a shell decides on which thread it is called."""
 
     __slots__ = (
-        "_foreign", "_loaded", "_own", "_publish", "_seen", "_store", "_turn", "_vault", "anchor", "beside", "clock",
+        "_ahead", "_foreign", "_loaded", "_own", "_seen", "_store", "_teller", "_turn", "_vault", "beside", "clock",
         "key", "orphans", "record", "store_key", "unsaved", "version", "writing",
     )  # fmt: skip
 
@@ -56,7 +62,7 @@ class Ledger:
         prefix: str,
         store: Store,
         clock: Clock,
-        publish: Publish,
+        teller: Teller,
         vault: Vault,
         *,
         beside: bool = False,
@@ -69,10 +75,10 @@ class Ledger:
         self.beside = beside  # the walk of an attempt beside the live session; its events name the attempt
         self.unsaved: StoreError | None = None
         self.writing = 0  # the thread that writes: a notice that comes on it is about our own change
-        self.orphans: list[Token] = []  # tokens that another process stored and this one ended: to be revoked
-        self.anchor = (clock.time(), clock.monotonic())
+        self.orphans: tuple[Token, ...] = ()  # tokens that another process stored and this one ended: to be revoked
+        self._ahead = clock.time() - clock.monotonic()  # of the wall clock, at the last change
         self._store = store
-        self._publish = publish
+        self._teller = teller
         self._vault = vault
         self._seen = 0  # the highest sealed version that was read or written under this key
         self._turn = threading.RLock()
@@ -95,8 +101,7 @@ class Ledger:
     def now(self) -> float:
         """Seconds since the epoch, by whichever of the two clocks is ahead since the last change: a suspended
         machine stops the one, an administrator sets back the other."""
-        wall, mono = self.anchor
-        return max(self.clock.time(), wall + (self.clock.monotonic() - mono))
+        return max(self.clock.time(), self.clock.monotonic() + self._ahead)
 
     def load(self, *, announce: bool = False) -> bool:
         """Reads the store the first time; True if a live session was found there.
@@ -158,7 +163,7 @@ class Ledger:
                     self.version = saved
                     self.unsaved = None
                     if self._foreign is not None and self._foreign[0].token is not None:
-                        self.orphans.append(self._foreign[0].token)  # the login that this one has replaced
+                        self.orphans = (*self.orphans, self._foreign[0].token)  # the login that this one has replaced
                     self._foreign = None
                     self._own = planned.record.attempt
                     return self._take_step(planned)
@@ -303,11 +308,12 @@ class Ledger:
     def _take(self, record: SessionRecord, version: int) -> None:
         self.record = record
         self.version = version
-        self.anchor = (self.clock.time(), self.clock.monotonic())
+        self._ahead = self.clock.time() - self.clock.monotonic()
 
     def _take_step(self, planned: Step) -> AuthEvent:
         self._take(planned.record, self.version)
-        return self._publish(msgspec.structs.replace(planned.event, revision=self.version), planned.signals)
+        tell = self._teller._publish_beside if self.beside else self._teller._publish
+        return tell(msgspec.structs.replace(planned.event, revision=self.version), planned.signals)
 
     def _label(self, facts: Facts) -> str | None:
         if not self.beside:
@@ -325,7 +331,7 @@ class Ledger:
             self._tell(stored, version)
             return
         if stored.token is not None:
-            self.orphans.append(stored.token)
+            self.orphans = (*self.orphans, stored.token)
         self.version = version
 
     def _tell(self, stored: SessionRecord, version: int) -> None:

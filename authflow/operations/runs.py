@@ -24,7 +24,7 @@ def run_for(s: SessionCore, options: LoginOptions) -> Run:
 
 def open_beside(s: SessionCore) -> Run:
     house = s._house
-    ledger = Ledger(s.key, ATTEMPT, house.store, house.clock, s._publish_beside, house.vault, beside=True)
+    ledger = Ledger(s.key, ATTEMPT, house.store, house.clock, s, house.vault, beside=True)
     s._beside = Run(ledger, s._mutex, beside=True)
     return s._beside
 

@@ -74,7 +74,7 @@ def _sign_out_there(
     """The tombstone, and the provider's part. Whoever waits may leave: what began goes on."""
     house, ledger = s._house, s._run.ledger
     persisted = yield Do(ledger.persist, house.store.blocking)
-    orphans, ledger.orphans = ledger.orphans, []
+    orphans, ledger.orphans = ledger.orphans, ()
     held = [token for token in (ended.token, *orphans) if token is not None]
 
     revoked: dict[str, bool] = {}
@@ -156,7 +156,7 @@ def discard(s: SessionCore, metadata: ServerMetadata, unwanted: Token) -> Op[Non
 
 def revoke_orphans(s: SessionCore) -> Op[None]:
     """Tokens that another process stored for a login that this one has ended or replaced are revoked."""
-    orphans, s._run.ledger.orphans = s._run.ledger.orphans, []
+    orphans, s._run.ledger.orphans = s._run.ledger.orphans, ()
     try:
         metadata = yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now()))
     except AuthflowError:
