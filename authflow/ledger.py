@@ -53,7 +53,7 @@ class Ledger:
 
     __slots__ = (
         "_ahead", "_foreign", "_loaded", "_own", "_seen", "_store", "_teller", "_turn", "_vault", "beside", "clock",
-        "key", "orphans", "record", "store_key", "unsaved", "version", "writing",
+        "key", "orphans", "record", "spares", "store_key", "unsaved", "version", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +76,7 @@ class Ledger:
         self.unsaved: StoreError | None = None
         self.writing = 0  # the thread that writes: a notice that comes on it is about our own change
         self.orphans: tuple[Token, ...] = ()  # tokens that another process stored and this one ended: to be revoked
+        self.spares = False  # the last logout was to leave the tokens to whoever has them
         self._ahead = clock.time() - clock.monotonic()  # of the wall clock, at the last change
         self._store = store
         self._teller = teller
@@ -330,7 +331,7 @@ class Ledger:
         if self.unsaved is None or stored.epoch >= self.record.epoch:
             self._tell(stored, version)
             return
-        if stored.token is not None:
+        if stored.token is not None and not self.spares:
             self.orphans = (*self.orphans, stored.token)
         self.version = version
 
