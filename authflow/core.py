@@ -11,7 +11,7 @@ import random
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -130,6 +130,11 @@ class Run:
         """By attempt: what its redirect arrives at."""
         return {} if self._attempts is None else self._attempts.listeners
 
+    @property
+    def attended(self) -> Set[str]:
+        """The attempts that a wait() is at."""
+        return frozenset() if self._attempts is None else self._attempts.attended
+
     def expect(self, attempt: str, mailbox: Mailbox, listener: Listener) -> None:
         """An attempt begins."""
         with self._mutex:
@@ -189,8 +194,8 @@ class SessionCore:
 
     __slots__ = (
         "__weakref__", "_asked", "_auth", "_beside", "_bindings", "_due", "_flight", "_flown", "_fresh", "_house",
-        "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run", "_seq", "_show",
-        "_stale", "_sure_until", "_user", "_waiting",
+        "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run", "_seq",
+        "_show", "_stale", "_sure_until", "_user", "_waiting",
     )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
@@ -210,6 +215,7 @@ class SessionCore:
         self._beside: Run | None = None
         self._notified: int | None = None
         self._user: tuple[bytes | None, User | None] = (None, None)
+        self._jitter = house.random.random()
         self._bindings: dict[str, str] | None = None
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
@@ -363,11 +369,6 @@ class SessionCore:
     def _outbox(self) -> Outbox:
         """Where events wait to be told. Until anybody listens there is nothing to tell, and none to hold it."""
         return self._house.told if self._own_outbox is None else self._own_outbox
-
-    @property
-    def _jitter(self) -> float:
-        """From 0 to below 1: always the same for this session in this process, and another one elsewhere."""
-        return (hash((self._house.process, self._key)) & 0xFFFF) / 0x10000
 
     def _settled(self) -> SessionRecord:
         """The record, after it was loaded and after every deadline that has passed was acted on."""
