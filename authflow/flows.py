@@ -232,8 +232,8 @@ def refresh(
     """New tokens for a refresh token. `claims` are those of the login; a new ID token must continue them.
 
     A refresh is no login: when a new ID token cannot be checked because the provider's keys cannot be had, or
-    only this machine's clock speaks against it, the old one stays, and `warning` says so. Raises as `exchange` does, and `InvalidCall` without a
-    refresh token.
+    only this machine's clock speaks against it, the old one stays, and `warning` says so. Raises as `exchange`
+    does, and `InvalidCall` without a refresh token.
     """
     if not token.refresh_token:
         raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)

@@ -75,7 +75,8 @@ class Config:
         kind = table.pop("type", name)
         if not isinstance(kind, str) or kind not in TYPES:
             near = difflib.get_close_matches(str(kind), TYPES, 1)
-            hint = f"Did you mean {near[0]!r}? Use one of {', '.join(TYPES)}." if near else f"Use one of {', '.join(TYPES)}."
+            known = f"Use one of {', '.join(TYPES)}."
+            hint = f"Did you mean {near[0]!r}? {known}" if near else known
             raise self._error(name, "type", "type is none that authflow has", hint)
         secret = self._secret(name, table.pop("client_secret_env", None), os.environ if env is None else env)
         if kind == "oauth2" or secret is not None:
