@@ -41,6 +41,7 @@ class Canary:
     """Collects; `leaks()` compares."""
 
     def __init__(self) -> None:
+        self.earlier: set[str] = set()  # those of tests before this one
         self._secrets: set[str] = set()
         self._said: list[tuple[str, str]] = []
         self._held: list[str] = []

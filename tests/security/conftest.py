@@ -126,8 +126,8 @@ def colour(request: pytest.FixtureRequest) -> Any:
 def canary(dev: DevProvider) -> Canary:
     made = Canary()
     made.note(*(client.client_secret for client in dev.clients.values()))
-    earlier = set(dev.secrets)
-    made.watch(lambda: dev.secrets - earlier)
+    made.earlier = set(dev.secrets)
+    made.watch(lambda: dev.secrets - made.earlier)
     return made
 
 
