@@ -24,6 +24,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, overload
 
@@ -76,6 +77,7 @@ class FileStore:
         time: Callable[[], float] = time.time,
     ) -> None:
         self.folder = Path(os.path.abspath(os.fspath(folder)))
+        self.key_ring: Callable[[], object] | None = None  # where its program's sealing key is, if it knows
         self._busy_timeout = busy_timeout
         self._time = time
         disk.make_private_folder(self.folder)
@@ -88,6 +90,7 @@ class FileStore:
     def for_app(cls, name: str, *, busy_timeout: float = 10.0, watch_every: float = 0.5) -> FileStore:
         """The store of a desktop program, where the system keeps such things for this user: on Linux
         `~/.local/state/NAME/sessions`, on macOS in `~/Library/Application Support`, on Windows in `AppData\\Local`.
+        A manager finds its sealing key by itself: `sealing.find_key(name)`.
         """
         import platformdirs
 
@@ -96,7 +99,9 @@ class FileStore:
                 "The name of an application becomes the name of a folder.", hint="Use letters, digits and dashes."
             )
         folder = platformdirs.user_state_path(name, appauthor=False) / "sessions"
-        return cls(folder, busy_timeout=busy_timeout, watch_every=watch_every)
+        store = cls(folder, busy_timeout=busy_timeout, watch_every=watch_every)
+        store.key_ring = partial(_find_key, name)
+        return store
 
     def __repr__(self) -> str:
         return f"FileStore({str(self.folder)!r})"
@@ -381,3 +386,9 @@ def _unfit(path: Path, why: str) -> StoreError:
         f"{path} cannot be used: {why}.",
         hint="It is left as it is. Restore it from a backup, or remove it and sign in again.",
     )
+
+
+def _find_key(name: str) -> object:
+    from ..sealing import find_key
+
+    return find_key(name)
