@@ -348,10 +348,19 @@ class AsyncShell:
         self._bind()
         import asyncio
 
-        task = asyncio.get_running_loop().create_task(self.run(key, operation))
+        loop = asyncio.get_running_loop()
+        # Whoever launches may hold the session's mutex: an eager task (Python 3.12) must not begin within that.
+        begin = self.run if loop.get_task_factory() is None else self._run_soon
+        task = loop.create_task(begin(key, operation))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
         return Flight(task)
+
+    async def _run_soon(self, key: str, operation: Op[T]) -> T:
+        import asyncio
+
+        await asyncio.sleep(0)
+        return await self.run(key, operation)
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import types
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ from authflow.errors import (
     SignInRequired,
 )
 from authflow.providers import OpenIDConnect
+from authflow.signals import Outbox
 from authflow.stores import MemoryStore
 from authflow.testing import DevProvider, VirtualClock, fail_next_refresh, signed_in
 
@@ -416,23 +418,16 @@ async def test_a_strange_key_in_the_store_disturbs_nobody(world: World) -> None:
 # ── what others hold up ──────────────────────────────────────────────────────────────────────────────
 
 
-class _ToldAtOnce:
-    """An outbox whose events are told by another thread the moment they are posted."""
+def test_no_token_is_handed_out_once_on_logout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are told by another thread the moment they are posted."""
+    post = Outbox.post
 
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def post(self, *event: Any) -> None:
-        self._real.post(*event)
-        teller = threading.Thread(target=self._real.drain, daemon=True)
+    def post_and_tell(outbox: Outbox, *event: Any) -> None:
+        post(outbox, *event)
+        teller = threading.Thread(target=outbox.drain, daemon=True)
         teller.start()
         teller.join(0.5)  # it may wait for us; then it goes on afterwards
 
-
-def test_no_token_is_handed_out_once_on_logout_is_told() -> None:
     got: list[object] = []
     done = threading.Event()
 
@@ -446,7 +441,7 @@ def test_no_token_is_handed_out_once_on_logout_is_told() -> None:
     with SessionManager([OpenIDConnect("https://idp.example", "id", name="acme")], clock=VirtualClock()) as manager:
         session = signed_in(manager, "acme")
         manager.on_logout.connect(ask)
-        session._outbox = _ToldAtOnce(session._outbox)
+        monkeypatch.setattr(Outbox, "post", post_and_tell)
         session.logout(revoke=False, end_session=False)
         assert done.wait(5)
     assert got == [SignInRequired.code]
@@ -528,3 +523,33 @@ async def test_who_never_signed_in_is_not_kept_for_ever(world: World) -> None:
     await go(manager.close())
     world.clock.suspend(3 * 86_400)
     assert not list(store.keys(""))
+
+
+def eager(loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> asyncio.Task[Any]:
+    """For the manager's own tasks what `asyncio.eager_task_factory` (Python 3.12) does for all: the first step is
+    made where the task is made."""
+    if not coroutine.__qualname__.startswith("AsyncShell."):
+        return asyncio.Task(coroutine, loop=loop, **settings)
+    step = coroutine.send(None)
+
+    @types.coroutine
+    def rest() -> Any:
+        yield step
+        return (yield from coroutine.__await__())
+
+    async def run() -> Any:
+        return await rest()
+
+    return asyncio.Task(run(), loop=loop, **settings)
+
+
+async def test_a_loop_that_begins_its_tasks_at_once_signs_in_and_renews(loop_world: World) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory", eager))
+    try:
+        session = await loop_world.sign_in(loop_world.manager()["acme"])
+        await session.refresh()
+        await session.logout()
+    finally:
+        loop.set_task_factory(None)
+    assert session.state is State.LOGGED_OUT
