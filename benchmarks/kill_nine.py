@@ -32,6 +32,7 @@ from authflow.stores import Conflict, FileStore, SQLiteStore, Store
 
 SHARED = "session/shared"
 LONGEST_RUN = 0.03  # seconds a worker lives at most
+START_WITHIN = 30.0  # seconds
 WORKERS = 2
 REMOVES_EVERY = 7  # swaps
 
@@ -134,6 +135,14 @@ def fork(opener: Callable[[], Store], key: str, start: int, size: int, diary: Di
         os._exit(1)
 
 
+def wait_until_at_work(diary: Diary) -> None:
+    until = time.monotonic() + START_WITHIN
+    while not diary.read()[0]:
+        if time.monotonic() > until:
+            raise Wrong(f"a worker did not begin within {START_WITHIN:g} s")
+        time.sleep(0.001)
+
+
 def end(worker: int) -> None:
     """Kills it; wrong if it had ended by itself."""
     os.kill(worker, signal.SIGKILL)
@@ -211,8 +220,7 @@ def run(name: str, opener: Callable[[], Store], kills: int, draw: random.Random)
         workers = {key: fork(opener, key, numbers[key], size, diaries[key]) for key in numbers}
         try:
             for key in draw.sample(sorted(workers), len(workers)):
-                while not diaries[key].read()[0]:  # it is at work
-                    time.sleep(0.001)
+                wait_until_at_work(diaries[key])
                 time.sleep(draw.random() * LONGEST_RUN)
                 end(workers.pop(key))
                 figures.kills += 1

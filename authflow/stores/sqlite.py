@@ -35,6 +35,7 @@ _OURS: Final = 0x41464C57  # application_id: "AFLW"
 _MOST_CONNECTIONS: Final = 8
 _CHANGES_KEPT: Final = 10_000  # a watcher that slept through more is told every key
 _SWEEP_EVERY: Final = 256
+_ASK_AGAIN: Final = 0.001  # seconds
 _FORK_WAIT: Final = 2.0  # seconds that a fork waits for transactions of other threads
 _NO_HIGHER: Final = b"\xff"  # no UTF-8 text begins with it, so prefix + this is above every key with the prefix
 
@@ -111,7 +112,7 @@ class SQLiteStore:
     def load(self, key: str) -> tuple[bytes, int] | None:
         name = key_bytes(key)
         with self._connection() as connection:
-            found: tuple[bytes, int] | None = connection.execute(_LOAD, (name, self._time())).fetchone()
+            found: tuple[bytes, int] | None = connection.patiently(_LOAD, (name, self._time())).fetchone()
         return found
 
     def swap(self, key: str, expected: int, data: bytes | None, ttl: float | None = None) -> int | Conflict:
@@ -122,6 +123,7 @@ class SQLiteStore:
             raise self._busy()
         try:
             with self._connection() as connection:
+                connection.patiently("BEGIN IMMEDIATE")
                 made = self._swap(connection.execute, name, expected, data, ttl)
         finally:
             writing.release()
@@ -132,7 +134,6 @@ class SQLiteStore:
     def _swap(
         self, execute: Execute, name: bytes, expected: int, data: bytes | None, ttl: float | None
     ) -> int | Conflict:
-        execute("BEGIN IMMEDIATE")
         now = self._time()
         expires = None if ttl is None else now + ttl
         made = execute(_LOG, (name,)).lastrowid or 0
@@ -165,7 +166,7 @@ class SQLiteStore:
     def keys(self, prefix: str) -> Iterator[str]:
         start = key_bytes(prefix)
         with self._connection() as connection:
-            found = connection.execute(_KEYS, (start, start + _NO_HIGHER, self._time())).fetchall()
+            found = connection.patiently(_KEYS, (start, start + _NO_HIGHER, self._time())).fetchall()
         return iter([name.decode() for (name,) in found])
 
     def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
@@ -250,7 +251,7 @@ class SQLiteStore:
         with suppress(sqlite3.Error):
             connection.close()
 
-    def _connect(self) -> _Connection:
+    def _connect(self, *, patient: bool = True) -> _Connection:
         for suffix in ("", "-wal", "-shm"):
             path = self.path.with_name(self.path.name + suffix)
             with suppress(FileNotFoundError):
@@ -258,19 +259,21 @@ class SQLiteStore:
         try:
             connection = sqlite3.connect(
                 self._name,
-                timeout=self._busy_timeout,
+                timeout=0.0 if patient else self._busy_timeout,
                 isolation_level=None,
                 check_same_thread=False,
                 factory=_Connection,
             )
             connection.file = self._file
+            connection.patience = self._busy_timeout
         except sqlite3.Error as error:
             raise self._explained(error) from error
         try:
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            connection.execute("PRAGMA trusted_schema = OFF")
+            # The first of them may find the file held: after a kill, somebody recovers the log.
+            connection.patiently(f"PRAGMA synchronous = {self._synchronous}")
+            connection.patiently("PRAGMA trusted_schema = OFF")
             if self._synchronous == "FULL":
-                connection.execute("PRAGMA fullfsync = ON")  # macOS; elsewhere it says nothing
+                connection.patiently("PRAGMA fullfsync = ON")  # macOS; elsewhere it says nothing
         except sqlite3.Error as error:
             connection.close()
             raise self._explained(error) from error
@@ -289,7 +292,7 @@ class SQLiteStore:
                     os.chmod(self.path, 0o600)  # -wal and -shm take their mode from it
             except OSError as error:
                 raise disk.disk_error(f"The database {self.path} cannot be made", error) from error
-            connection = self._connect()
+            connection = self._connect(patient=False)
             try:
                 self._set_up(connection)
             except sqlite3.Error as error:
@@ -333,7 +336,7 @@ class SQLiteStore:
         )
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
-        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        match _code(error):
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return self._busy()
             case sqlite3.SQLITE_FULL:
@@ -360,7 +363,7 @@ class SQLiteStore:
         def look() -> Iterable[str]:
             nonlocal last
             with self._connection() as connection:
-                rows = connection.execute(
+                rows = connection.patiently(
                     "SELECT version, key FROM changes WHERE version > ? ORDER BY version", (last,)
                 ).fetchall()
             if not rows:
@@ -375,7 +378,7 @@ class SQLiteStore:
 
     def _last_change(self) -> int:
         with self._connection() as connection:
-            last: int = connection.execute("SELECT coalesce(max(version), 0) FROM changes").fetchone()[0]
+            last: int = connection.patiently("SELECT coalesce(max(version), 0) FROM changes").fetchone()[0]
         return last
 
     # ── a fork ───────────────────────────────────────────────────────────────────────────────────────
@@ -407,9 +410,27 @@ class SQLiteStore:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that knows to which file it was opened."""
+    """A connection that knows to which file it was opened, and waits in its own way.
+
+    SQLite's busy handler sleeps for longer and longer, up to 0.1 s, and so misses each short gap that a busy
+    writer in another process leaves: measured, up to 7 s for one swap. Asking every millisecond finds one.
+    """
 
     file: tuple[int, int]
+    patience: float  # seconds
+
+    def patiently(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        """`execute` of a statement that may find the file held by another process."""
+        until = 0.0
+        while True:
+            try:
+                return self.execute(statement, values)
+            except sqlite3.OperationalError as error:
+                now = time.monotonic()
+                until = until or now + self.patience
+                if _code(error) != sqlite3.SQLITE_BUSY or now >= until:
+                    raise
+            time.sleep(_ASK_AGAIN)
 
 
 class _Borrowed:
@@ -435,3 +456,8 @@ class _Borrowed:
         store._give_back(None)
         if isinstance(error, sqlite3.Error):
             raise store._explained(error) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary code (0: the error is Python's own)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -67,8 +67,8 @@ def with_each_connection(monkeypatch: pytest.MonkeyPatch, statement: str) -> Non
     """Every connection from now on begins with `statement`."""
     connect = SQLiteStore._connect
 
-    def limited(store: SQLiteStore) -> sqlite3.Connection:
-        connection = connect(store)
+    def limited(store: SQLiteStore, *, patient: bool = True) -> sqlite3.Connection:
+        connection = connect(store, patient=patient)
         connection.execute(statement)
         return connection
 
@@ -297,9 +297,9 @@ def test_twenty_threads_share_at_most_eight_connections(store: SQLiteStore) -> N
     opened = []
     connect = store._connect
 
-    def counted() -> sqlite3.Connection:
+    def counted(*, patient: bool = True) -> sqlite3.Connection:
         opened.append(1)
-        return connect()
+        return connect(patient=patient)
 
     store._connect = counted  # type: ignore[method-assign]
     start = threading.Barrier(20)
