@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -47,6 +47,15 @@ class Redacted:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"A {type(self).__name__} may hold secrets and is not pickled; keep a token by to_json(), sealed, "
+            "and a session by dump()."
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # frozen
 
 
 class Key(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -88,7 +89,7 @@ def test_the_first_lines_say_what_to_install() -> None:
 
 
 def test_every_block_of_python_is_run_by_a_test_here() -> None:
-    words = ["on_login.connect", "on_live_changed", "sealing_key", "Starlette(", "def test_ada", "def test_an_expired"]
+    words = ["on_login.connect", "on_live_changed", "FileStore", "Starlette(", "def test_ada", "def test_an_expired"]
 
     assert len(BLOCKS) == len(words)
     assert all(block_with(word) for word in words)
@@ -112,8 +113,11 @@ def test_the_dashboard_runs() -> None:
     assert "    class authenticated current" in told
 
 
-def test_the_sealed_session_runs() -> None:
-    assert run(block_with("sealing_key")) == ["Ada Lovelace"]
+def test_the_program_that_stays_signed_in_runs_twice(tmp_path: Path) -> None:
+    key = base64.b64encode(bytes(range(32))).decode()
+    env = {"AUTHFLOW_SEALING_KEY": key, "XDG_STATE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    for _ in range(2):
+        assert run(block_with("FileStore"), **env) == ["Ada Lovelace"]
 
 
 def test_the_web_application_runs() -> None:
