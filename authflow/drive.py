@@ -18,7 +18,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import httpx
@@ -32,6 +31,7 @@ from .signals import Outbox
 
 if TYPE_CHECKING:
     import asyncio
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 Op = Generator[Any, Any, T]
@@ -257,6 +257,8 @@ class SyncShell:
                 raise closed_error()
             if self._threads is None or self._pid != os.getpid():
                 self._pid = os.getpid()
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")
             return Flight(self._threads.submit(self.run, key, operation))
 

@@ -40,8 +40,6 @@ from .protocol.discovery import (
     merge_metadata,
     read_metadata,
 )
-from .protocol.id_token import UnknownKey, verify_id_token
-from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
 from .protocol.messages import Granted, ServerMetadata, TokenResponse
 from .protocol.revocation import read_revocation_response
 from .protocol.step import Flow, T
@@ -51,6 +49,7 @@ from .protocol.userinfo import merge_claims, read_profile
 from .records import Profile, Token
 
 if TYPE_CHECKING:
+    from .protocol.jwks import IssuerKeys
     from .providers.base import Provider
 
 METADATA_SECONDS = 300.0
@@ -284,6 +283,9 @@ def verified_claims(
     A token that fits no key at hand has them fetched once; for an unknown kid at most once a minute. Keys
     older than five minutes are renewed, and go on serving for a day while that fails.
     """
+    # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
+    from .protocol.id_token import UnknownKey, verify_id_token
+    from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
 
     def verify(keys: IssuerKeys | None) -> dict[str, Any]:
         return verify_id_token(

@@ -5,7 +5,6 @@ What a session is stands in `core.py`, what it does in `operations.py`; here an 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
@@ -411,6 +410,8 @@ def check_arguments(given: Mapping[str, Any]) -> None:
     known = LoginArguments.__annotations__.keys()
     for name, value in given.items():
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else f" It takes {', '.join(sorted(known))}."
             raise TypeError(f"A login has no argument {name!r}.{hint}")

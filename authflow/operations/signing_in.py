@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import secrets
+import sys
+import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 from .. import flows
 from ..agents.base import Agent, Callback, Page
@@ -41,6 +44,8 @@ from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, 
 from .pending import hash_of, store_pending
 from .runs import run_for
 from .wire import reach
+
+_JOSE: Final = "authflow.protocol.id_token"
 
 
 def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
@@ -90,7 +95,10 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         let_go(run, pending.attempt)
         raise
     if not s.provider.allow_insecure_loopback:
-        warm_tls()  # while the human is on the way, not when the code has arrived
+        # While the human is on the way, not when the code has arrived.
+        warm_tls()
+        if s.provider.openid and _JOSE not in sys.modules:
+            threading.Thread(target=import_module, args=(_JOSE,), name="authflow-jose").start()
     yield Tell(s._outbox)
     if binding is not None and not isinstance(agent, Web):
         kept = {**(s._bindings or {}), pending.attempt: binding}

@@ -7,7 +7,6 @@ that yield requests.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -203,6 +202,8 @@ class Provider:
         known = {one.name for one in fields(Provider)}
         for name in chosen:
             if name not in known:
+                import difflib
+
                 near = difflib.get_close_matches(name, known, 1)
                 raise ConfigurationError(
                     f"{type(self).__name__} has no setting {name!r}.",

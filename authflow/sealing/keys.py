@@ -9,11 +9,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from typing import Final
-
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError, SealedDataInvalid, SealingKeyRequired
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
 KEY_ID_BYTES: Final = 8
@@ -44,6 +45,8 @@ class KeyRing:
         if not keys:
             raise SealingKeyRequired("A key ring needs a key.", hint="Make one with authflow.generate_key().")
         self._keys = tuple(dict.fromkeys(_checked(key) for key in keys))
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # dear, and not every program seals
+
         # An AESGCM object costs more to make than a record costs to seal.
         self._ciphers = {key_id(key): AESGCM(key) for key in self._keys}
         self._save = save
@@ -95,6 +98,8 @@ class KeyRing:
             if self._save is not None:
                 self._save(keys)
             name = key_id(added)
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
             self._ciphers = {**self._ciphers, name: AESGCM(added)}
             self._keys = keys
             self.newest = (name, self._ciphers[name])

@@ -11,8 +11,6 @@ import binascii
 import os
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-
 from ..errors import SealedDataInvalid
 from .keys import KEY_ID_BYTES, NONCE_BYTES, TAG_BYTES, KeyRing
 
@@ -49,6 +47,8 @@ class Sealer:
             raise SealedDataInvalid("The sealed dump is damaged.", hint="Pass it unchanged.") from None
         if len(raw) < _SEALED_AT + TAG_BYTES:
             raise SealedDataInvalid("The sealed dump is cut short.", hint="Pass it unchanged.")
+        from cryptography.exceptions import InvalidTag
+
         cipher = self.ring.cipher(raw[:KEY_ID_BYTES])
         try:
             return cipher.decrypt(raw[KEY_ID_BYTES:_SEALED_AT], raw[_SEALED_AT:], _bind(about))

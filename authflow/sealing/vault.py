@@ -15,8 +15,6 @@ import time
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidTag
-
 from ..errors import SealedDataInvalid, SealingKeyRequired, StoreError
 from .keys import KEY_ID_BYTES, NONCE_BYTES, TAG_BYTES, KeyRing
 
@@ -59,6 +57,8 @@ class SealedVault:
     def unpack(self, store_key: str, data: bytes) -> tuple[bytes, int]:
         if not data or data[0] != FORMAT or len(data) < _SEALED_AT + TAG_BYTES:
             raise _not_ours(data)
+        from cryptography.exceptions import InvalidTag
+
         head = data[:_HEAD]
         cipher = self.ring.cipher(head[1:_VERSION_AT])
         try:
