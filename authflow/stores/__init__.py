@@ -12,15 +12,30 @@ from .base import Conflict, Store
 from .memory import MemoryStore
 
 if TYPE_CHECKING:
+    from .client import ClientStore
     from .file import FileStore
+    from .redis import RedisStore
+    from .sql import SQLStore
     from .sqlite import SQLiteStore
 
 _HOME = {
+    "ClientStore": "client",
     "FileStore": "file",
+    "RedisStore": "redis",
+    "SQLStore": "sql",
     "SQLiteStore": "sqlite",
 }
 
-__all__ = ["Conflict", "FileStore", "MemoryStore", "SQLiteStore", "Store"]
+__all__ = [
+    "ClientStore",
+    "Conflict",
+    "FileStore",
+    "MemoryStore",
+    "RedisStore",
+    "SQLStore",
+    "SQLiteStore",
+    "Store",
+]
 
 
 def __getattr__(name: str) -> Any:
