@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .keys import KeyRing, generate_key
-from .sources import find_key
 from .text import Sealer, is_sealed
 from .vault import PlaintextVault, SealedVault, Vault, keys_and_vault, reseal
+
+if TYPE_CHECKING:
+    from .sources import find_key, write_key_file
 
 __all__ = [
     "KeyRing",
@@ -24,4 +28,14 @@ __all__ = [
     "is_sealed",
     "keys_and_vault",
     "reseal",
+    "write_key_file",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The sources of keys are loaded by those who look for one."""
+    if name not in ("find_key", "write_key_file"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import sources
+
+    return getattr(sources, name)

@@ -40,10 +40,13 @@ class Vault(Protocol):
 class SealedVault:
     """Seals with the newest key of a ring, opens with any."""
 
-    __slots__ = ("ring",)
+    __slots__ = ("_refused", "ring")
 
     def __init__(self, ring: KeyRing) -> None:
+        from cryptography.exceptions import InvalidTag  # dear at the start, and per record dearer than the cipher
+
         self.ring = ring
+        self._refused: type[Exception] = InvalidTag
 
     def __repr__(self) -> str:
         return f"SealedVault({self.ring!r})"
@@ -57,13 +60,11 @@ class SealedVault:
     def unpack(self, store_key: str, data: bytes) -> tuple[bytes, int]:
         if not data or data[0] != FORMAT or len(data) < _SEALED_AT + TAG_BYTES:
             raise _not_ours(data)
-        from cryptography.exceptions import InvalidTag
-
         head = data[:_HEAD]
         cipher = self.ring.cipher(head[1:_VERSION_AT])
         try:
             opened = cipher.decrypt(data[_HEAD:_SEALED_AT], data[_SEALED_AT:], head + store_key.encode())
-        except InvalidTag:
+        except self._refused:
             raise SealedDataInvalid(
                 "A stored record does not open: it was changed, cut, or moved here from another session.",
                 hint="Restore it from a backup, or sign in again after removing it. It was left as it is.",

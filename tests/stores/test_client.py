@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from authflow.stores import Conflict
 from authflow.stores.client import ClientStore
 from authflow.testing import DevProvider
 from tests.session.support import KEY, REDIRECT_URI, go
+from tests.test_readme import ROOT
 
 from .contract import Heard, LockContract, Opener, in_threads, made
 
@@ -359,3 +361,12 @@ async def test_an_async_manager_on_the_clients_own_loop(here: AsyncPreferences, 
                 assert report.restored
             await manager["acme"].refresh()
             assert manager["acme"].live
+
+
+def test_the_code_of_the_documentation_runs() -> None:
+    page = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "ClientStore" in one]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    made(names["store"], "a", b"x")
+    assert "authflow.=a" in names["kept"]
