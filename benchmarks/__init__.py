@@ -1,0 +1,1 @@
+"""What authflow costs. See README.md."""
