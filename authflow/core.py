@@ -505,10 +505,10 @@ class SessionCore:
 
     def _next_deadline(self) -> float | None:
         """When the clock must act: on the session, on the attempt beside it, or to write what is unsaved."""
-        waits = [engine.next_deadline(self._run.record), self._lifetime_end()]
+        nearest = engine.next_deadline(self._run.ledger.record)
         if self._beside is not None:
-            waits.append(engine.next_deadline(self._beside.record))
-        return min((when for when in waits if when is not None), default=None)
+            nearest = _earlier(nearest, engine.next_deadline(self._beside.ledger.record))
+        return nearest if self._house.session_lifetime is None else _earlier(nearest, self._lifetime_end())
 
     def _lifetime_end(self) -> float | None:
         record = self._run.record
@@ -519,15 +519,16 @@ class SessionCore:
 
     def _alarm(self) -> float | None:
         """When the scheduler should wake for this session: a deadline, `on_expiring`, renewing ahead."""
-        record = self._run.record
-        waits = [self._next_deadline()]
-        now = self._run.ledger.now()
+        ledger = self._run.ledger
+        record = ledger.record
+        nearest = self._next_deadline()
         if record.state is State.AUTHENTICATED and record.expires_at and self._notified != record.generation:
-            waits.append(record.expires_at - self._house.expiring_notice)
-        waits.append(self._renew_ahead_at())
-        if self._run.ledger.unsaved is not None or self._run.ledger.orphans:
-            waits.append(now + 1.0)
-        return min((when for when in waits if when is not None), default=None)
+            nearest = _earlier(nearest, record.expires_at - self._house.expiring_notice)
+        if self._house.fresh_ahead:
+            nearest = _earlier(nearest, self._renew_ahead_at())
+        if ledger.unsaved is not None or ledger.orphans:
+            nearest = _earlier(nearest, ledger.now() + 1.0)
+        return nearest
 
     def _renew_ahead_at(self) -> float | None:
         """When `keep_fresh()` renews; None: not now, or never."""
@@ -566,6 +567,12 @@ def _demands(trigger: Trigger, now: float, record: SessionRecord) -> bool:
     """Whether the clock demands `trigger` of `record` too, which others may have changed since it was judged."""
     acts = engine.due(record, now)
     return acts is not None and acts[0] is trigger
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 for _name in SIGNALS:
