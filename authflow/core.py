@@ -323,7 +323,7 @@ class SessionCore:
 
     def explain(self) -> str:
         """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
-        return explain(self._settled(), self._provider.label, self._run.ledger.now())
+        return explain(self._settled(), self._provider, self._run.ledger.now())
 
     def diagram(self, format: Literal["mermaid", "dot", "svg"] = "mermaid") -> str:
         """The chart with the present state lit, as text in `format`."""
@@ -615,9 +615,9 @@ class Attempt:
         return f"<Attempt {self.id} {self.state}>"
 
 
-def explain(record: SessionRecord, label: str, now: float) -> str:
+def explain(record: SessionRecord, provider: Provider, now: float) -> str:
     """A record as one sentence."""
-    parts = [f"{label}: {record.state.value.replace('_', ' ')}"]
+    parts = [f"{provider.label}: {record.state.value.replace('_', ' ')}"]
     if record.state in LIVE:
         parts.append(_explain_life(record, now))
     elif record.state in PENDING:
@@ -631,7 +631,10 @@ def explain(record: SessionRecord, label: str, now: float) -> str:
         if record.retry_at is not None and record.state in LIVE:
             parts.append(f"next try in {_span(record.retry_at - now)}")
     if record.claim is not None and record.state is State.AUTHENTICATED:
-        parts.append("a renewal got no answer, so the refresh token may be used already")
+        parts.append(
+            "a renewal got no answer, so the refresh token may be used already; "
+            f"what is done about it is rotation={provider.rotation!r}"
+        )
     if record.state not in LIVE and record.state not in PENDING:
         parts.append(f"possible now: {', '.join(t.value for t in allowed(record.state) if t is not Trigger.RESTORE)}")
     return "; ".join(parts) + "."

@@ -17,7 +17,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import httpx
@@ -51,6 +51,11 @@ class Recorder(Protocol):
 
     def event(self, key: str, event: Any) -> None:
         """One event of the session, after it was published."""
+        ...
+
+    def decision(self, key: str, question: str, move: str, facts: Mapping[str, object]) -> None:
+        """One decision of a renewal: a function of `renewal.py`, what it said, and what it judged by (the policy
+        among it). No secret is among the facts."""
         ...
 
 

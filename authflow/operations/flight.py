@@ -76,6 +76,12 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
     return (None if event is None or event.error is None else s._refusal), event
 
 
+def _note(s: SessionCore, question: str, move: Move, **facts: object) -> None:
+    recorder = s._house.recorder
+    if recorder is not None:
+        recorder.decision(str(s.key), question, move.value, {"rotation": s.provider.rotation, **facts})
+
+
 def lease(s: SessionCore) -> float:
     """Seconds that a claim counts as a living process's: both tries, and 5 s to spare."""
     return 2 * s.provider.timeout + 5.0
@@ -99,6 +105,7 @@ def _renew_once(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Auth
         if answer is Answer.REFUSED:
             return (yield from _refused(s, record, came))
         move = renewal.after_answer(answer, s.provider.rotation, _retries(record))
+        _note(s, "after_answer", move, answer=answer.value, retries=_retries(record))
         if move is not Move.RETRY:
             return (yield from _defer(s, record, came, answer, move))
         record = yield from _claim_again(s, record)
@@ -111,6 +118,7 @@ def _claim(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[SessionRe
         yield Do(ledger.catch_up, house.store.blocking)
         view = _view(s, asked)
         move = renewal.before_sending(view, s.provider.rotation)
+        _note(s, "before_sending", move, **view._asdict())
         if move is Move.ADOPT or (move is Move.LEAVE and ledger.record.state in LIVE):
             return None
         if move is Move.LEAVE:
