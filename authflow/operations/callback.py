@@ -39,7 +39,7 @@ from ..events import AuthEvent, Origin
 from ..protocol.callback import CallbackParams, check_callback, read_callback
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
-from ..records import Key, Pending, Profile, SessionRecord
+from ..records import Key, Pending, Profile, SessionRecord, shared_scope
 from .data import Completion
 from .ending import NO_LOGIN_HERE, fail, failure_of, give_up
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
@@ -235,7 +235,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             now=run.ledger.now(),
             origin=Origin.PROVIDER,
             attempt=pending.attempt,
-            scope=pending.scope,
+            scope=shared_scope(pending.scope),
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
             tokens=tokens_of(granted, run.ledger.now()),

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
-from ..records import Token
+from ..records import Token, shared_scope
 from .client_auth import authenticate_client
 from .messages import ServerMetadata, TokenResponse
 from .reading import decode_object, error_of, is_number
@@ -128,7 +128,7 @@ def to_token(
     return Token(
         access_token=response.access_token,
         token_type=response.token_type,
-        scope=scope,
+        scope=shared_scope(tuple(scope)),
         expires_in=response.expires_in,
         expires_at=None if response.expires_in is None else now + response.expires_in,
         refresh_token=response.refresh_token or (previous.refresh_token if previous else None),
