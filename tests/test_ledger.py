@@ -35,7 +35,7 @@ class Book:
         self.told: list[AuthEvent] = []
         self.seen_in_store: list[State | None] = []
         self.vault = vault or PlaintextVault()
-        self.ledger = Ledger(KEY, "session/", self.store, self.clock, self._publish, self.vault)
+        self.ledger = Ledger(KEY, "session/", self.store, self.clock, self, self.vault)
 
     def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
         self.told.append(event)
@@ -45,6 +45,8 @@ class Book:
         data = None if found is None else self.vault.unpack(STORED, found[0])[0]
         self.seen_in_store.append(None if data is None else decode_record(data, KEY).state)
         return event
+
+    _publish_beside = _publish
 
     def other(self) -> Book:
         return Book(self.store, self.clock, self.vault)

@@ -13,13 +13,14 @@ from authflow.testing import DevProvider
 
 
 def test_it_is_served_on_loopback_and_gone_afterwards() -> None:
+    before = set(threading.enumerate())
     with DevProvider().serve() as provider:
         assert provider.issuer.startswith("http://127.0.0.1:")
         assert httpx.get(f"{provider.url}/api/me", trust_env=False).status_code == 401
         url = provider.url
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/jwks", trust_env=False)
-    assert not [thread for thread in threading.enumerate() if thread.name == "authflow-dev-provider"]
+    assert not set(threading.enumerate()) - before
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com", "localhost", ""])
