@@ -40,7 +40,7 @@ class State(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What makes a session move. `CURRENT` moves nothing: it is the present state, told to a late subscriber."""
+    """What makes a session move."""
 
     AUTHORIZE = "authorize"
     REJECT = "reject"
