@@ -71,7 +71,7 @@ class House:
         self.clock = clock
         self.time = clock.time
         self.monotonic = clock.monotonic
-        self.sure_seconds = SURE_SECONDS if isinstance(clock, SystemClock) else 0.0
+        self.sure_seconds = SURE_SECONDS if type(clock) is SystemClock else 0.0
         self.signals = signals
         self.shell = shell
         self.recorder = recorder
