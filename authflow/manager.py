@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
@@ -469,13 +469,19 @@ class AsyncSessionManager(_Manager[AsyncSession]):
     async def restore(self) -> list[RestoreReport]:
         """See `SessionManager.restore`."""
         reports = []
-        for key in self._stored_keys():
+        for key in await self._beside_loop(self._stored_keys):
             try:
                 found = await self._do(operations.restore_stored(self._find(key)))
                 reports.append(RestoreReport(key, found))
             except AuthflowError as error:
                 reports.append(RestoreReport(key, self._find(key)._run.record.state.live, error.info))
         return reports
+
+    async def _beside_loop(self, act: Callable[[], T]) -> T:
+        """Runs what may wait for a disk or a network on a thread, so that the loop goes on."""
+        import asyncio
+
+        return await asyncio.to_thread(act) if self._house.store.blocking else act()
 
     async def aclose(self) -> None:
         """Cancels what is pending, ends every task of this manager, keeps what is stored.
@@ -496,7 +502,8 @@ class AsyncSessionManager(_Manager[AsyncSession]):
                 if session._run.record.state in PENDING or session._beside is not None:
                     with suppress(StoreError):
                         await self._run(operations.cancel(session, reason="closed"))
-                session._run.ledger.persist()
+                if session._run.ledger.unsaved is not None:
+                    await self._beside_loop(session._run.ledger.persist)
         finally:
             if self._scheduler is not None:
                 await self._scheduler.aclose()

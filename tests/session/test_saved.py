@@ -58,7 +58,7 @@ async def test_a_dump_is_sealed_and_shows_nothing(world: World) -> None:
     token = await go(session.token())
     saved = session.dump()
     assert is_sealed(saved)
-    for secret in (token.access_token, token.refresh_token, token.id_token, "ada"):
+    for secret in (token.access_token, token.refresh_token, token.id_token, "Ada Lovelace"):
         assert secret not in saved
     assert session.dump() != saved
 
