@@ -26,6 +26,7 @@ def test_processes_that_share_a_session_renew_it_once_and_never_lose_it(store: s
         text=True,
         timeout=100,
     )
+    assert done.stdout, done.stderr
     figures = json.loads(done.stdout)
     assert figures["caller_errors"] == 0, figures["first_error"]
     assert figures["token_requests"] == 25
