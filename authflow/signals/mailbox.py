@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ BACKGROUND_CAPACITY = 256  # calls that wait for one receiver with background=Tr
 LOOP_CAPACITY = 10_000  # calls that wait for one async receiver of a sync manager
 
 
-class Mailbox:
+class Mailbox(ABC):
     """What both have in common: the bounded queue."""
 
     def __init__(self, signals: Signals, capacity: int) -> None:
@@ -78,15 +79,17 @@ class Mailbox:
             return self._changed.wait_for(lambda: not self._running, seconds)
 
     @property
+    @abstractmethod
     def here(self) -> bool:
         """Whether the caller runs where the receiver does: it must not wait for the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cut(self) -> None:
         """Ends what can be ended of a receiver that is still running."""
 
+    @abstractmethod
     def _start(self) -> bool:
-        raise NotImplementedError
+        """Begins the thread or task; False when it cannot."""
 
     def _take(self) -> tuple[Outbox, Call] | None:
         """The next call. Call it with the lock; None: there is none now."""
@@ -109,6 +112,9 @@ class ThreadMailbox(Mailbox):
     """Emptied by a daemon thread."""
 
     _thread: threading.Thread | None = None
+
+    def cut(self) -> None:
+        """Nothing: a thread cannot be ended from outside."""
 
     def _start(self) -> bool:
         if not self._signals.admit(self):
