@@ -284,8 +284,9 @@ def verified_claims(
     older than five minutes are renewed, and go on serving for a day while that fails.
     """
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
-    from .protocol.id_token import UnknownKey, verify_id_token
+    from .protocol.id_token import verify_id_token
     from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
+    from .protocol.jwt import UnknownKey
 
     def verify(keys: IssuerKeys | None) -> dict[str, Any]:
         return verify_id_token(

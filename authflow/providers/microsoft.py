@@ -97,7 +97,7 @@ class Microsoft(Provider):
         """
         answer = super().read_token_response(response)
         if self.tenants and answer.id_token is not None:
-            from ..protocol.id_token import read_segments
+            from ..protocol.jwt import read_segments
 
             _, claims = read_segments(answer.id_token)
             if claims.get("tid") not in self.tenants:

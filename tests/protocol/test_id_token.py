@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from joserfc.jwk import OctKey, RSAKey
 
 from authflow.errors import Phase, Recovery, ValidationFailed
-from authflow.protocol.id_token import LONGEST_ID_TOKEN, UnknownKey, verify_id_token
+from authflow.protocol.id_token import verify_id_token
+from authflow.protocol.jwt import LONGEST_JWT, UnknownKey
 
 from .issuer import ISSUER, METADATA, NONCE, NOW, claims, ec, forge, half_hash, okp, openid, public, rsa, sign
 
@@ -159,7 +160,7 @@ def test_what_has_not_the_shape_of_a_signed_token_is_refused(id_token):
 
 def test_a_token_that_is_too_long_is_refused_though_all_else_is_right():
     assert verify(sign(claims(padding="x" * 40_000)))
-    assert refused(sign(claims(padding="x" * LONGEST_ID_TOKEN))) == "format"
+    assert refused(sign(claims(padding="x" * LONGEST_JWT))) == "format"
 
 
 def test_a_payload_nested_without_end_is_refused():
