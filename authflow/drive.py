@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
@@ -26,7 +27,7 @@ import msgspec
 from .clock import Clock
 from .errors import AuthflowError, InvalidCall, ManagerClosed
 from .http import AsyncHttp, Http
-from .protocol.step import Wait
+from .protocol.step import Call, Fresh, Moment, Wait
 from .signals import Outbox
 
 if TYPE_CHECKING:
@@ -61,13 +62,6 @@ class Recorder(Protocol):
 
 class Do(msgspec.Struct, frozen=True):
     """Call `fn`; `blocking` says that it may wait for a disk or a network."""
-
-    fn: Callable[[], Any]
-    blocking: bool = False
-
-
-class Call(msgspec.Struct, frozen=True):
-    """Call the application's `fn`, which may be a coroutine function under asyncio."""
 
     fn: Callable[[], Any]
     blocking: bool = False
@@ -239,6 +233,8 @@ class SyncShell:
             return self.clock.wait(threading.Event(), step.seconds)
         if kind is Call:
             return _refuse_awaitable(step.fn())
+        if kind is Fresh:
+            return fresh_moment(self.clock)
         raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
 
     def _send(self, key: str, request: httpx.Request) -> httpx.Response:
@@ -332,6 +328,8 @@ class AsyncShell:
         if kind is Call:
             answer = await asyncio.to_thread(step.fn) if step.blocking else step.fn()
             return await answer if inspect.isawaitable(answer) else answer
+        if kind is Fresh:
+            return fresh_moment(self.clock)
         raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
 
     async def _send(self, key: str, request: httpx.Request) -> httpx.Response:
@@ -399,6 +397,11 @@ class AsyncShell:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
         await self.http.aclose()
+
+
+def fresh_moment(clock: Clock) -> Moment:
+    """The time, and 128 random bits as text."""
+    return Moment(now=clock.time(), jti=secrets.token_urlsafe(16))
 
 
 def closed_error() -> ManagerClosed:

@@ -13,6 +13,7 @@ Rule 3: what only adds to a login (the profile, the groups) may be missing. A fa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -32,6 +33,7 @@ from .errors import (
     whereabouts,
 )
 from .protocol import step
+from .protocol.client_auth import client_moment
 from .protocol.discovery import (
     build_discovery_requests,
     check_metadata,
@@ -42,7 +44,7 @@ from .protocol.discovery import (
 )
 from .protocol.messages import Granted, ServerMetadata, TokenResponse
 from .protocol.revocation import read_revocation_response
-from .protocol.step import Flow, T
+from .protocol.step import Flow, Moment, T
 from .protocol.token import build_refresh_request, build_token_request, to_token, with_id_token
 from .protocol.urls import origin_of
 from .protocol.userinfo import merge_claims, read_profile
@@ -195,10 +197,10 @@ def exchange(
     `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came, `TokensRefused` when they came and a
     check failed.
     """
-    request = build_token_request(
-        provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
+    build = partial(
+        build_token_request, provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
     )
-    answer = yield from _ask_for_tokens(provider, request, Phase.EXCHANGE)
+    answer = yield from ask_for_tokens(provider, build, Phase.EXCHANGE)
     token = to_token(answer, now=now, requested_scope=scope)
 
     with_tokens = _identify(
@@ -236,8 +238,8 @@ def refresh(
     """
     if not token.refresh_token:
         raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)
-    request = build_refresh_request(provider, metadata, refresh_token=token.refresh_token, scope=scope)
-    answer = yield from _ask_for_tokens(provider, request, Phase.REFRESH)
+    build = partial(build_refresh_request, provider, metadata, refresh_token=token.refresh_token, scope=scope)
+    answer = yield from ask_for_tokens(provider, build, Phase.REFRESH)
     renewed = to_token(answer, now=now, requested_scope=scope or (), previous=token)
     issuer, subject = (str((claims or {}).get(name) or "") for name in ("iss", "sub"))
     granted = Granted(
@@ -342,10 +344,11 @@ def revoke(provider: Provider, metadata: ServerMetadata, *, token: str, token_ty
     `token_type_hint` is `access_token` or `refresh_token`. Raises `WireError`, `OAuthError`,
     `ResponseInvalid`; their phase is `revoke`.
     """
-    request = provider.build_revocation_request(metadata, token, token_type_hint)
-    if request is None:
-        return False
     try:
+        moment = yield from client_moment(provider)
+        request = provider.build_revocation_request(metadata, token, token_type_hint, moment)
+        if request is None:
+            return False
         response = yield from ask(request)
         read_revocation_response(provider, response)
     except AuthflowError as error:
@@ -364,10 +367,13 @@ def ask(request: httpx.Request) -> Flow[httpx.Response]:
     return response
 
 
-def _ask_for_tokens(provider: Provider, request: httpx.Request, phase: Phase) -> Flow[TokenResponse]:
-    """Sends a token request, once, and reads the answer the provider's way."""
+def ask_for_tokens(
+    provider: Provider, build: Callable[[Moment], httpx.Request], phase: Phase
+) -> Flow[TokenResponse]:
+    """Sends the token request that `build` makes for this moment, once, and reads the answer the provider's way."""
     try:
-        response = yield from ask(request)
+        moment = yield from client_moment(provider)
+        response = yield from ask(build(moment))
         try:
             return provider.read_token_response(response)
         except AuthflowError:

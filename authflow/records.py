@@ -26,7 +26,7 @@ _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
-        "app_data", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
+        "app_data", "assertion", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
     }
 )  # fmt: skip
 

@@ -86,11 +86,11 @@ class AsyncHttp(Shared):
         secure = key.scheme == b"https"
         tls = None
         if secure or (proxy and proxy.url.scheme == "https"):
-            tls = tls_contexts.get(tls_key(self._trust_env))
+            tls = tls_contexts.get(tls_key(self._trust_env, key.certificate))
             if tls is None:
                 import asyncio
 
-                tls = await asyncio.to_thread(tls_context, self._trust_env)
+                tls = await asyncio.to_thread(tls_context, self._trust_env, key.certificate)
         if proxy is not None:
             backend = line.backend = AsyncBackend(line.call, private=True)
             line.connection = proxied((httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy), proxy, backend, tls)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..errors import ConnectFailed
+from ..protocol.client_certificate import ClientCertificate, certificate_of
 from .async_backend import AsyncBackend
 from .call import Call
 from .faults import endpoint
@@ -28,19 +29,21 @@ IDLE_SECONDS = 30.0
 
 class Key(NamedTuple):
     """Which requests may share a connection. One that was opened with permission for private addresses
-    does not serve those without."""
+    does not serve those without, nor does one that showed a certificate serve those that show another or none."""
 
     scheme: bytes
     host: bytes
     port: int
     private: bool
+    certificate: ClientCertificate | None = None
 
 
 def key_of(request: httpx.Request, private: bool) -> Key:
     url = request.url
     if url.scheme not in ("https", "http") or not url.host:
         raise ConnectFailed(f"{endpoint(url)} is no http or https address.", hint="Check the provider's settings.")
-    return Key(url.raw_scheme, url.raw_host, url.port or (443 if url.scheme == "https" else 80), private)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Key(url.raw_scheme, url.raw_host, port, private, certificate_of(request))
 
 
 class Line:

@@ -84,7 +84,8 @@ class Http(Shared):
         host = key.host.decode("ascii")
         proxy = proxy_for(key) if self._trust_env else None
         secure = key.scheme == b"https"
-        tls = tls_context(self._trust_env) if secure or (proxy and proxy.url.scheme == "https") else None
+        needed = secure or (proxy and proxy.url.scheme == "https")
+        tls = tls_context(self._trust_env, key.certificate) if needed else None
         if proxy is not None:
             backend = line.backend = Backend(line.call, private=True)
             line.connection = proxied((httpcore.HTTPProxy, httpcore.SOCKSProxy), proxy, backend, tls)

@@ -21,7 +21,7 @@ from ..agents.loopback import Loopback
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import Run, SessionCore
-from ..drive import Call, Do, Expect, Mailbox, Op, Tell
+from ..drive import Do, Expect, Mailbox, Op, Tell
 from ..engine import MOST_PENDING, Facts
 from ..errors import (
     AuthflowError,
@@ -37,6 +37,7 @@ from ..errors import (
 from ..events import AuthEvent
 from ..http import warm_tls
 from ..protocol.authorization import build_authorization_url
+from ..protocol.step import Call
 from ..records import Pending, PendingRef
 from .callback import receive, recognise
 from .data import Begun, LoginOptions

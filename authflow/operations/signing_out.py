@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from .. import flows
 from ..chart import PENDING, Trigger
 from ..core import SESSION, SessionCore
-from ..drive import Call, Do, Op, Own, Tell
+from ..drive import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..events import AuthEvent
 from ..protocol.messages import ServerMetadata
+from ..protocol.step import Call
 from ..records import BLANK, Key, SessionRecord, Token
 
 if TYPE_CHECKING:

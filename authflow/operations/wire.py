@@ -17,6 +17,7 @@ from ..core import SessionCore
 from ..drive import Op
 from ..errors import AuthflowError, DeadlineExceeded, Sent
 from ..http import PRIVATE
+from ..protocol.client_certificate import CERTIFICATE
 from ..protocol.step import LIMITS, limits_of
 from ..protocol.urls import is_private_host
 from ..providers.base import Provider
@@ -44,6 +45,8 @@ def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
             if isinstance(step, httpx.Request):
                 if trusted and step.url.host not in trusted:
                     step.extensions[PRIVATE] = False
+                if provider.client_certificate is not None:
+                    step.extensions[CERTIFICATE] = provider.client_certificate
                 if left is not None:
                     limits = limits_of(step)
                     step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))

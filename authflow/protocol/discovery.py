@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from ..errors import ConfigurationError, InsecureURL, Phase, ResponseInvalid, ValidationFailed, printable
+from .client_certificate import with_aliases
 from .messages import ServerMetadata
 from .reading import read_object
 from .step import CALL_SECONDS, DOCUMENT_BYTES, Limits, build_request
@@ -117,7 +118,9 @@ def configured_metadata(provider: Provider) -> ServerMetadata:
 
 
 def merge_metadata(provider: Provider, discovered: ServerMetadata) -> ServerMetadata:
-    """What was discovered, under what the provider's fields say."""
+    """What was discovered, under what the provider's fields say; with a certificate, at the endpoints for it."""
+    if provider.client_certificate is not None:
+        discovered = with_aliases(discovered)
     own = {name: url for name in ENDPOINTS if (url := getattr(provider, name, None))}
     merged = msgspec.structs.replace(discovered, **own)
     if own:
@@ -144,4 +147,5 @@ def has_placeholder(issuer: str) -> bool:
 
 
 def named_endpoints(metadata: ServerMetadata) -> Iterable[tuple[str, str]]:
-    return ((name, url) for name in ENDPOINTS if (url := getattr(metadata, name)) is not None)
+    own = ((name, url) for name in ENDPOINTS if (url := getattr(metadata, name)) is not None)
+    return (*own, *(metadata.mtls_endpoint_aliases or {}).items())

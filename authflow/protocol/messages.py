@@ -25,9 +25,11 @@ class ServerMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     registration_endpoint: str | None = None
     scopes_supported: tuple[str, ...] | None = None
     token_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None = None
     id_token_signing_alg_values_supported: tuple[str, ...] | None = None
     code_challenge_methods_supported: tuple[str, ...] | None = None
     authorization_response_iss_parameter_supported: bool = False
+    mtls_endpoint_aliases: dict[str, str] | None = None
 
 
 class TokenResponse(Redacted, msgspec.Struct, frozen=True):

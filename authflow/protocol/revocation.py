@@ -10,7 +10,7 @@ from ..errors import Phase, ResponseInvalid
 from .client_auth import authenticate_client
 from .messages import ServerMetadata
 from .reading import decode_object, error_of
-from .step import Limits, build_request
+from .step import Limits, Moment, build_request
 from .urls import check_endpoint
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build_revocation_request(
-    provider: Provider, metadata: ServerMetadata, token: str, token_type_hint: str
+    provider: Provider, metadata: ServerMetadata, token: str, token_type_hint: str, moment: Moment
 ) -> httpx.Request | None:
     """RFC 7009 §2.1; None when the provider has no revocation endpoint.
 
@@ -31,7 +31,7 @@ def build_revocation_request(
         metadata.revocation_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
     )
     form, headers = authenticate_client(
-        provider, metadata, {"token": token, "token_type_hint": token_type_hint}, {}
+        provider, metadata, {"token": token, "token_type_hint": token_type_hint}, {}, moment
     )
     return build_request("POST", endpoint, form=form, headers=headers, limits=Limits(seconds=provider.timeout))
 

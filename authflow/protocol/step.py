@@ -1,4 +1,4 @@
-"""What a flow yields: a request to send, or a wait. What it gets back: the response, or nothing.
+"""What a flow yields: a request to send, a wait, a moment of the world, a call of the application's own function.
 
 A flow is a generator that holds one conversation with a provider. It may wait for a server, never for a
 human. It knows no clock, no randomness and no socket: those come in as arguments or as yielded steps, so a
@@ -7,13 +7,15 @@ flow can be driven by hand in a test with `next`, `send` and `throw`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
+
+from ..records import Redacted
 
 T = TypeVar("T")
 
@@ -29,6 +31,27 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Moment(Redacted, msgspec.Struct, frozen=True):
+    """What a proof is made of that only the world has: the time (seconds since the epoch), an identifier that
+    nobody has used (`jti`), and the `assertion` of a client whose assertions somebody else signs. Good for one
+    request."""
+
+    now: float
+    jti: str
+    assertion: str | None = None
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """Give me a `Moment`."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Call the application's `fn`, which may be a coroutine function under asyncio."""
+
+    fn: Callable[[], Any]
+    blocking: bool = False
+
+
 class Limits(msgspec.Struct, frozen=True):
     """How much of an answer is read, decoded, and how long one call may take in all (seconds)."""
 
@@ -36,8 +59,8 @@ class Limits(msgspec.Struct, frozen=True):
     seconds: float = CALL_SECONDS
 
 
-Step = httpx.Request | Wait
-Flow = Generator[Step, httpx.Response | None, T]
+Step = httpx.Request | Wait | Fresh | Call
+Flow = Generator[Step, httpx.Response | Moment | str | None, T]
 
 DEFAULT_LIMITS = Limits()
 
@@ -79,9 +102,17 @@ def limits_of(request: httpx.Request) -> Limits:
 def fetch(request: httpx.Request) -> Flow[httpx.Response]:
     """`response = yield from fetch(request)`, precisely typed."""
     response = yield request
-    if response is None:
+    if not isinstance(response, httpx.Response):
         raise RuntimeError("a driver must answer a request with its response")
     return response
+
+
+def fresh() -> Flow[Moment]:
+    """`moment = yield from fresh()`, precisely typed."""
+    moment = yield Fresh()
+    if not isinstance(moment, Moment):
+        raise RuntimeError("a driver must answer Fresh with a Moment")
+    return moment
 
 
 def wait(seconds: float) -> Flow[None]:

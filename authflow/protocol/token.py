@@ -19,7 +19,7 @@ from ..records import Token, shared_scope
 from .client_auth import authenticate_client
 from .messages import ServerMetadata, TokenResponse
 from .reading import decode_object, error_of, is_number
-from .step import Limits, build_request
+from .step import Limits, Moment, build_request
 from .urls import add_query, check_endpoint
 
 if TYPE_CHECKING:
@@ -36,7 +36,13 @@ _READ = frozenset(
 
 
 def build_token_request(
-    provider: Provider, metadata: ServerMetadata, *, code: str, redirect_uri: str, code_verifier: str
+    provider: Provider,
+    metadata: ServerMetadata,
+    moment: Moment,
+    *,
+    code: str,
+    redirect_uri: str,
+    code_verifier: str,
 ) -> httpx.Request:
     """The exchange of a code (RFC 6749 §4.1.3, RFC 7636 §4.5). It must be sent once only."""
     form = {
@@ -46,26 +52,33 @@ def build_token_request(
         "redirect_uri": redirect_uri,
         "code_verifier": code_verifier,
     }
-    return _build(provider, metadata, form)
+    return _build(provider, metadata, moment, form)
 
 
 def build_refresh_request(
-    provider: Provider, metadata: ServerMetadata, *, refresh_token: str, scope: Sequence[str] | None = None
+    provider: Provider,
+    metadata: ServerMetadata,
+    moment: Moment,
+    *,
+    refresh_token: str,
+    scope: Sequence[str] | None = None,
 ) -> httpx.Request:
     """A refresh (RFC 6749 §6). `scope` is left out where the provider does not want it repeated."""
     form = {**provider.token_params, "grant_type": "refresh_token", "refresh_token": refresh_token}
     if scope and provider.refresh_scope:
         form["scope"] = provider.scope_separator.join(scope)
-    return _build(provider, metadata, form)
+    return _build(provider, metadata, moment, form)
 
 
-def _build(provider: Provider, metadata: ServerMetadata, form: Mapping[str, str]) -> httpx.Request:
+def _build(
+    provider: Provider, metadata: ServerMetadata, moment: Moment, form: Mapping[str, str]
+) -> httpx.Request:
     if not metadata.token_endpoint:
         raise MissingEndpoint(
             f"{provider.name}: no token_endpoint is known.", hint="Set token_endpoint=, or an issuer with discovery."
         )
     endpoint = check_endpoint(metadata.token_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback)
-    form, headers = authenticate_client(provider, metadata, form, {})
+    form, headers = authenticate_client(provider, metadata, form, {}, moment)
     limits = Limits(seconds=provider.timeout)
     if provider.token_method == "GET":
         request = build_request("GET", add_query(endpoint, form), headers=headers, limits=limits)

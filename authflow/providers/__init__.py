@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..protocol.private_key import PrivateKey
 from .auth0 import Auth0
 from .base import Provider
+from .credentials import ClientAssertion, ClientCertificate
 from .github import GitHub
 from .google import Google
 from .linkedin import LinkedIn
@@ -11,4 +13,16 @@ from .microsoft import Microsoft
 from .oauth2 import OAuth2
 from .openid_connect import OpenIDConnect
 
-__all__ = ["Auth0", "GitHub", "Google", "LinkedIn", "Microsoft", "OAuth2", "OpenIDConnect", "Provider"]
+__all__ = [
+    "Auth0",
+    "ClientAssertion",
+    "ClientCertificate",
+    "GitHub",
+    "Google",
+    "LinkedIn",
+    "Microsoft",
+    "OAuth2",
+    "OpenIDConnect",
+    "PrivateKey",
+    "Provider",
+]

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import httpx
 
 from ..protocol.messages import ServerMetadata
+from ..protocol.step import Moment
 from .base import Provider, Settings
 from .calls import check_host
 
@@ -68,12 +69,12 @@ class Auth0(Provider):
         return ("client_secret", "audience")
 
     def build_revocation_request(
-        self, metadata: ServerMetadata, token: str, token_type_hint: str
+        self, metadata: ServerMetadata, token: str, token_type_hint: str, moment: Moment
     ) -> httpx.Request | None:
         """RFC 7009 for the refresh token; an access token cannot be revoked and lives to its end."""
         if token_type_hint == "access_token":
             return None
-        return super().build_revocation_request(metadata, token, token_type_hint)
+        return super().build_revocation_request(metadata, token, token_type_hint, moment)
 
     def build_end_session_url(
         self,

@@ -10,19 +10,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 from urllib.parse import urlsplit
 
 import httpx
 
 from ..errors import ConfigurationError, InsecureURL, OAuthError, oauth_error
 from ..protocol.messages import ServerMetadata, TokenResponse
-from ..protocol.step import Flow
+from ..protocol.step import Flow, Moment
 from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from ..records import Group, Profile, Token
+from .credentials import ClientAssertion, ClientCertificate, ClientKey, check_credentials, read_client_key
+
+if TYPE_CHECKING:
+    from ..protocol.private_key import PrivateKey
 
 Rotation = Literal["none", "grace", "strict", "unknown"]
-ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
+ClientAuth = Literal[
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+]
 
 # Asymmetric algorithms an ID token may be signed with unless a provider narrows or widens the list.
 # `none` is never accepted; HS* only where a preset says so, with the client secret as the key.
@@ -42,7 +54,13 @@ class CommonSettings(TypedDict, total=False):
     callback_path: str
     token_params: Mapping[str, str]
     api_origins: Sequence[str]
-    client_auth: ClientAuth | None
+    client_auth: ClientAuth | ClientAssertion | None
+    client_key: ClientKey | None
+    client_certificate: ClientCertificate | None
+    assertion_alg: str | None
+    assertion_audience: str | None
+    assertion_typ: str
+    assertion_headers: Mapping[str, str]
     algorithms: Sequence[str]
     leeway: float
     rotation: Rotation
@@ -116,7 +134,13 @@ class Provider:
     group_scopes: Sequence[str] = ()  # added when groups are fetched
     authorization_params: Mapping[str, str] = field(default_factory=dict)
     token_params: Mapping[str, str] = field(default_factory=dict)
-    client_auth: ClientAuth | None = None  # None: what the metadata allows, basic first; `none` without a secret
+    client_auth: ClientAuth | ClientAssertion | None = None  # None: by what is set; for a secret what is listed
+    client_key: ClientKey | None = None  # signs client assertions: a PrivateKey, or what makes one
+    client_certificate: ClientCertificate | None = None  # shown in every TLS handshake with the provider
+    assertion_alg: str | None = None  # None: the key's own, or the best that the provider lists
+    assertion_audience: str | None = None  # None: the issuer; "token_endpoint"; or the very text
+    assertion_typ: str = "JWT"  # "client-authentication+jwt" where that is wanted
+    assertion_headers: Mapping[str, str] = field(default_factory=dict)  # Entra: {"x5t#S256": thumbprint}
     api_origins: Sequence[str] = ()  # scheme://host[:port] that session.auth may send the token to
 
     # ── the provider ──
@@ -177,7 +201,13 @@ class Provider:
         put("name", self.name or type(self).__name__.lower())
         put("label", self.label or type(self).__name__)
         put("callback_path", self.callback_path or f"/callback/{self.name}")
+        put("client_key", read_client_key(self.client_key))
         check_settings(self)
+
+    @property
+    def private_key(self) -> PrivateKey | None:
+        """`client_key`, imported."""
+        return cast("PrivateKey | None", self.client_key)
 
     def __repr__(self) -> str:
         secret = ", client_secret=…" if self.client_secret else ""
@@ -313,12 +343,12 @@ class Provider:
         yield
 
     def build_revocation_request(
-        self, metadata: ServerMetadata, token: str, token_type_hint: str
+        self, metadata: ServerMetadata, token: str, token_type_hint: str, moment: Moment
     ) -> httpx.Request | None:
         """RFC 7009 §2.1, or the provider's own way; None when it has none."""
         from ..protocol.revocation import build_revocation_request
 
-        return build_revocation_request(self, metadata, token, token_type_hint)
+        return build_revocation_request(self, metadata, token, token_type_hint, moment)
 
     def build_end_session_url(
         self, metadata: ServerMetadata, *, id_token_hint: str | None, post_logout_redirect_uri: str | None, state: str
@@ -337,8 +367,11 @@ class Provider:
 
 _SEQUENCES = frozenset({"scopes", "user_scopes", "group_scopes", "api_origins", "algorithms", "issuer_aliases"})
 _MAPPINGS = frozenset(
-    {"authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases"}
-)
+    {
+        "authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases",
+        "assertion_headers",
+    }
+)  # fmt: skip
 _JOINED = ("authorization_params", "token_params", "userinfo_params", "required_claims")
 _ENDPOINTS = (
     "authorization_endpoint",
@@ -431,8 +464,6 @@ def check_settings(provider: Provider) -> None:
         raise ConfigurationError(f"{who}: an unsigned ID token proves nothing.", hint="Name signing algorithms.")
     if any(alg.startswith("HS") for alg in provider.algorithms) and not provider.client_secret:
         raise ConfigurationError(f"{who}: HS algorithms need the client_secret as their key.")
-    if provider.client_auth in ("client_secret_basic", "client_secret_post") and not provider.client_secret:
-        raise ConfigurationError(f"{who}: {provider.client_auth} needs a client_secret.")
     if provider.refuses_code_verifier and not provider.client_secret:
         raise ConfigurationError(
             f"{who}: without a client_secret, only the code_verifier protects the code.",
@@ -444,6 +475,7 @@ def check_settings(provider: Provider) -> None:
             f"{who}: {', '.join(sorted(fixed))} cannot be a fixed parameter.",
             hint="authflow makes it anew for every attempt, or has a setting of that name.",
         )
+    check_credentials(provider, who)
     check_urls(provider, who)
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from ..errors import Phase, ResponseInvalid
 from ..protocol.messages import ServerMetadata
-from ..protocol.step import DEFAULT_LIMITS, LIMITS, Flow, fetch
+from ..protocol.step import DEFAULT_LIMITS, LIMITS, Flow, Moment, fetch
 from ..records import Group, Profile, Token
 from .base import Provider, Settings
 from .calls import build_api_request, check_host, next_page, read_api_response
@@ -129,7 +129,7 @@ class GitHub(Provider):
         return None
 
     def build_revocation_request(
-        self, metadata: ServerMetadata, token: str, token_type_hint: str
+        self, metadata: ServerMetadata, token: str, token_type_hint: str, moment: Moment
     ) -> httpx.Request | None:
         """DELETE on the application's token: HTTP Basic with id and secret, the access token as JSON."""
         url = metadata.revocation_endpoint or self.revocation_endpoint

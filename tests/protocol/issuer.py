@@ -15,12 +15,14 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from authflow.protocol.jwks import Key, read_key
 from authflow.protocol.messages import ServerMetadata
+from authflow.protocol.step import Fresh, Moment
 from authflow.providers.base import Provider
 
 ISSUER = "https://id.example"
 NOW = 1_800_000_000.0
 VERIFIER = "v" * 43
 NONCE = "nonce-of-this-attempt"
+MOMENT = Moment(NOW, "jti-of-this-request")
 
 METADATA = ServerMetadata(
     issuer=ISSUER,
@@ -121,12 +123,18 @@ def answer(body: Any = None, status: int = 200, **headers: str) -> httpx.Respons
 
 
 def drive(flow: Generator[Any, Any, Any], *answers: Any) -> tuple[Any, list[httpx.Request]]:
-    """Runs a flow by hand: each request gets the next answer, an exception is thrown in. Outcome and requests."""
+    """Runs a flow by hand: each request gets the next answer, an exception is thrown in. Outcome and requests.
+    A flow that asks for a moment gets one, each with a `jti` of its own."""
     left: Iterator[Any] = iter(answers)
     asked: list[httpx.Request] = []
+    moments = 0
     try:
         request = next(flow)
         while True:
+            if isinstance(request, Fresh):
+                moments += 1
+                request = flow.send(Moment(NOW, f"jti-{moments}"))
+                continue
             asked.append(request)
             given = next(left, None)
             if given is None:

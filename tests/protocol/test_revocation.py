@@ -6,11 +6,11 @@ import pytest
 from authflow.errors import InvalidClient, OAuthError, Phase, ResponseInvalid, ServiceUnavailable
 from authflow.protocol.revocation import build_revocation_request, read_revocation_response
 
-from .issuer import METADATA, answer, form_of, openid
+from .issuer import METADATA, MOMENT, answer, form_of, openid
 
 
 def test_the_request_names_the_token_and_its_kind():
-    request = build_revocation_request(openid(), METADATA, "rt", "refresh_token")
+    request = build_revocation_request(openid(), METADATA, "rt", "refresh_token", MOMENT)
     assert str(request.url) == "https://id.example/revoke"
     assert form_of(request) == {"token": "rt", "token_type_hint": "refresh_token"}
     assert request.headers["authorization"].startswith("Basic ")
@@ -18,7 +18,7 @@ def test_the_request_names_the_token_and_its_kind():
 
 def test_a_provider_without_revocation_has_no_request():
     metadata = msgspec.structs.replace(METADATA, revocation_endpoint=None)
-    assert build_revocation_request(openid(), metadata, "rt", "refresh_token") is None
+    assert build_revocation_request(openid(), metadata, "rt", "refresh_token", MOMENT) is None
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 200), (b"", 204), (b"ok", 200), ({"error": "invalid_token"}, 400)])

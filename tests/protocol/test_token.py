@@ -35,7 +35,7 @@ from authflow.protocol.token import (
 from authflow.providers.base import Provider
 from authflow.records import Token
 
-from .issuer import METADATA, NOW, VERIFIER, answer, form_of, openid, plain
+from .issuer import METADATA, MOMENT, NOW, VERIFIER, answer, form_of, openid, plain
 
 
 def read(body, status=200, provider=None, **headers):
@@ -44,7 +44,7 @@ def read(body, status=200, provider=None, **headers):
 
 def exchange_request(provider, metadata=METADATA):
     return build_token_request(
-        provider, metadata, code="code-1", redirect_uri="https://app.example/cb", code_verifier=VERIFIER
+        provider, metadata, MOMENT, code="code-1", redirect_uri="https://app.example/cb", code_verifier=VERIFIER
     )
 
 
@@ -65,7 +65,7 @@ def test_an_exchange_carries_code_redirect_uri_and_verifier():
 
 def test_a_refresh_repeats_the_scope_only_where_that_is_wanted():
     for provider, scope in ((openid(), "a b"), (openid(refresh_scope=False), None)):
-        form = form_of(build_refresh_request(provider, METADATA, refresh_token="r", scope=["a", "b"]))
+        form = form_of(build_refresh_request(provider, METADATA, MOMENT, refresh_token="r", scope=["a", "b"]))
         assert form == {"grant_type": "refresh_token", "refresh_token": "r", **({"scope": scope} if scope else {})}
 
 
@@ -85,7 +85,7 @@ def test_a_hook_has_the_last_word():
             return request
 
     assert exchange_request(Hooked("client-1")).headers["origin"] == "https://app.example"
-    refresh = build_refresh_request(Hooked("client-1"), METADATA, refresh_token="r")
+    refresh = build_refresh_request(Hooked("client-1"), METADATA, MOMENT, refresh_token="r")
     assert refresh.headers["origin"] == "https://app.example"
 
 

@@ -21,9 +21,10 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from authflow import flows
-from authflow.protocol.step import Flow, Wait
+from authflow.protocol.step import Flow, Fresh
 from authflow.providers import Provider
 from authflow.records import Token
+from tests.protocol.issuer import MOMENT
 
 NOW = 1_790_000_000.0
 VERIFIER = "v" * 43
@@ -148,12 +149,10 @@ def sign(claims: Mapping[str, Any]) -> str:
 def run(flow: Flow[Any]) -> Any:
     """Drives a flow over a real connection and returns its outcome."""
     with httpx.Client(trust_env=False, follow_redirects=False, timeout=5) as client:
-        answer: httpx.Response | None = None
         try:
             step = next(flow)
             while True:
-                answer = None if isinstance(step, Wait) else client.send(step)
-                step = flow.send(answer)
+                step = flow.send(MOMENT if isinstance(step, Fresh) else client.send(step))
         except StopIteration as finished:
             return finished.value
 

@@ -19,6 +19,7 @@ from authflow.protocol.callback import check_callback, read_callback
 from authflow.protocol.discovery import configured_metadata
 from authflow.providers import GitHub
 from authflow.records import Token
+from tests.protocol.issuer import MOMENT
 from tests.providers.recorded import Answer, Call, RecordedProvider, json_answer, login, renew, run
 
 OCTOCAT = {
@@ -218,7 +219,7 @@ def test_a_refresh_token_has_no_revocation_of_its_own(github: GitHub) -> None:
 
 def test_without_the_secret_there_is_no_revocation(github: GitHub) -> None:
     public = github.replace(client_secret=None, client_auth=None)
-    assert public.build_revocation_request(configured_metadata(public), "gho_x", "access_token") is None
+    assert public.build_revocation_request(configured_metadata(public), "gho_x", "access_token", MOMENT) is None
 
 
 @pytest.mark.parametrize(

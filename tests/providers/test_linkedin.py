@@ -9,6 +9,7 @@ import pytest
 from authflow import flows
 from authflow.errors import ValidationFailed
 from authflow.providers import LinkedIn
+from tests.protocol.issuer import MOMENT
 from tests.providers.recorded import Answer, Call, RecordedProvider, json_answer, login, run, sign
 
 PROFILE = {
@@ -85,7 +86,7 @@ def test_loopback_has_the_port_that_was_registered(linkedin: LinkedIn) -> None:
 
 def test_nothing_is_revoked_and_nobody_signed_out_at_linkedin(linkedin: LinkedIn) -> None:
     metadata = run(flows.discover(linkedin, flows.Directory(), 0))
-    assert linkedin.build_revocation_request(metadata, "x", "access_token") is None
+    assert linkedin.build_revocation_request(metadata, "x", "access_token", MOMENT) is None
     assert (
         linkedin.build_end_session_url(metadata, id_token_hint=None, post_logout_redirect_uri=None, state="s") is None
     )

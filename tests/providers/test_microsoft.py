@@ -9,6 +9,7 @@ import pytest
 from authflow import flows
 from authflow.errors import ConfigurationError, ResponseInvalid, ValidationFailed
 from authflow.providers import Microsoft
+from tests.protocol.issuer import MOMENT
 from tests.providers.recorded import NONCE, Answer, RecordedProvider, json_answer, login, run, sign
 
 CONTOSO = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
@@ -217,7 +218,7 @@ def test_logout_goes_to_the_end_session_endpoint_and_nothing_is_revoked(common: 
     )
     assert url is not None
     assert "/common/oauth2/v2.0/logout?" in url
-    assert common.build_revocation_request(metadata, "x", "refresh_token") is None
+    assert common.build_revocation_request(metadata, "x", "refresh_token", MOMENT) is None
 
 
 @pytest.mark.parametrize(

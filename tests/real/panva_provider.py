@@ -38,13 +38,15 @@ class Panva:
 
     def __init__(self, folder: Path, *, access_token_seconds: int = 300) -> None:
         self.issuer = ""
+        self.client_keys = make_client_keys()  # by key type
         self._keys = folder / "provider-keys.json"
         self._log = folder / "provider.log"
         self._environment = {**os.environ, "KEYS": str(self._keys), "AT_TTL": str(access_token_seconds)}
 
     def __enter__(self) -> Self:
         self._keys.touch(mode=0o600)
-        self._keys.write_text(json.dumps(make_keys()))
+        client = {"keys": [key.as_dict(private=False) for key in self.client_keys.values()]}
+        self._keys.write_text(json.dumps({"provider": make_keys(), "client": client}))
         node = shutil.which("node") or "node"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -93,7 +95,7 @@ class Panva:
             "authorization_params": {"prompt": "consent"},
             "allow_insecure_loopback": True,
         }
-        secret = None if client == "public" else secret_of(client)
+        secret = None if client in ("public", "private-key-jwt") else secret_of(client)
         return OpenIDConnect(self.issuer, client, secret, **{**defaults, **settings})
 
     def requests(self, name: str) -> int:
@@ -130,6 +132,15 @@ class Panva:
 
 def secret_of(client: str) -> str:
     return f"secret-of-{client}-that-only-tests-know"
+
+
+def make_client_keys() -> dict[str, RSAKey | ECKey | OKPKey]:
+    """One key per type, for the clients that sign."""
+    return {
+        "RSA": RSAKey.generate_key(2048, {"kid": "client-rsa", "use": "sig"}),
+        "EC": ECKey.generate_key("P-256", {"kid": "client-ec", "use": "sig"}),
+        "OKP": OKPKey.generate_key("Ed25519", {"kid": "client-ed", "use": "sig"}),
+    }
 
 
 def make_keys() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // The certified `oidc-provider`, set up for the tests: the clients they need, two plain HTML forms, and a
 // control route. Everything is in memory; a restart forgets all.
 //
-// Environment: KEYS (a file with the private JWKS, made by the test fixture), AT_TTL (seconds an access token
+// Environment: KEYS (a file with the provider's private and the clients' public keys, made by the test fixture), AT_TTL (seconds an access token
 // lives). It takes a free port, prints `ready ISSUER` when it answers, and ends when its standard input does:
 // a test run that is killed leaves nothing behind.
 //
@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
 const { KEYS, AT_TTL = '300' } = process.env;
+const { provider: PROVIDER_KEYS, client: CLIENT_KEYS } = JSON.parse(readFileSync(KEYS, 'utf8'));
 
 const server = createServer().listen(0, '127.0.0.1');
 await once(server, 'listening');
@@ -41,6 +42,10 @@ const clients = [
   client('basic'),
   client('post', { token_endpoint_auth_method: 'client_secret_post' }),
   client('public', { token_endpoint_auth_method: 'none', client_secret: undefined }),
+  client('secret-jwt', { token_endpoint_auth_method: 'client_secret_jwt' }),
+  client('private-key-jwt', {
+    token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
+  }),
   client('es256', { id_token_signed_response_alg: 'ES256' }),
   client('ps256', { id_token_signed_response_alg: 'PS256' }),
   client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
@@ -63,7 +68,7 @@ const account = (sub) => ({
 
 const provider = new Provider(ISSUER, {
   clients,
-  jwks: JSON.parse(readFileSync(KEYS, 'utf8')),
+  jwks: PROVIDER_KEYS,
   findAccount: (_ctx, sub) => account(sub),
   claims: {
     openid: ['sub'],
@@ -72,7 +77,11 @@ const provider = new Provider(ISSUER, {
     groups: ['groups'],
   },
   scopes: ['openid', 'offline_access'],
-  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] },
+  enabledJWA: {
+    idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
+    clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
+  },
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
   cookies: { keys: ['signs the cookies of a provider that lives for one test run'] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
