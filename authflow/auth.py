@@ -4,6 +4,8 @@ Rule 1: the token goes to the allowed origins and nowhere else. A redirect to an
         it, and this does not put it back); http:// is for this machine only.
 Rule 2: a 401 renews the token once, and only if the token that was refused is still the present one. A
         request whose body cannot be sent again is not repeated.
+Rule 3: an answer that asks for more than a valid token (RFC 9470, RFC 6750 §3.1) is told to the session. No renewal
+        would help; only if a step-up has brought another token meanwhile is the request repeated, once.
 
 What this file does not know: how a token is renewed, or when it expires. It asks the session.
 """
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 import httpx
 
 from .errors import InvalidCall, OriginNotAllowed, printable
+from .events import StepUp
+from .protocol.challenge import read_step_up
 from .protocol.urls import is_loopback
 from .records import Token
 
@@ -65,6 +69,8 @@ class SessionAuth(_Base):
         self._awaits = inspect.iscoroutinefunction(bearer.token)
         self._allowed: frozenset[str] | None = None
         self._origins: frozenset[_Origin] = frozenset()
+        # A session's; a token source has nobody who could sign in again.
+        self._notice: Callable[[str, StepUp], Any] | None = getattr(bearer, "notice_step_up", None)
 
     def __repr__(self) -> str:
         return f"SessionAuth(for {', '.join(sorted(self._bearer.allowed_origins)) or 'no origin'})"
@@ -79,31 +85,42 @@ class SessionAuth(_Base):
         token = cast(Token, self._bearer.token())
         sent = _attach(request, token)
         response = yield request
-        if not _refused(request, response, sent):
+        asked = self._asked(response, sent)
+        if asked is not None and self._notice is not None:
+            self._notice(token.access_token, asked)
+            fresh = cast(Token, self._bearer.token())
+        elif response.status_code == 401 and _is_ours(response, sent) and _repeatable(request):
+            fresh = cast(Token, self._bearer.renew_if_current(token.access_token))
+        else:
             return
-        fresh = cast(Token, self._bearer.renew_if_current(token.access_token))
-        if fresh.access_token != token.access_token:
+        if fresh.access_token != token.access_token and _repeatable(request):
             _attach(request, fresh)
             yield request
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         self._check(request.url)
         bearer = self._bearer
-        if self._awaits:
-            token = await cast("Awaitable[Token]", bearer.token())
-        else:
-            token = cast(Token, await _on_thread(bearer.token))
+        token: Token = await self._ask(bearer.token)
         sent = _attach(request, token)
         response = yield request
-        if not _refused(request, response, sent):
-            return
-        if self._awaits:
-            fresh = await cast("Awaitable[Token]", bearer.renew_if_current(token.access_token))
+        asked = self._asked(response, sent)
+        if asked is not None and self._notice is not None:
+            fresh = await self._ask(self._notice, token.access_token, asked) or await self._ask(bearer.token)
+        elif response.status_code == 401 and _is_ours(response, sent) and _repeatable(request):
+            fresh = await self._ask(bearer.renew_if_current, token.access_token)
         else:
-            fresh = cast(Token, await _on_thread(bearer.renew_if_current, token.access_token))
-        if fresh.access_token != token.access_token:
+            return
+        if fresh.access_token != token.access_token and _repeatable(request):
             _attach(request, fresh)
             yield request
+
+    async def _ask(self, ask: Callable[..., Any], *given: object) -> Any:
+        return await ask(*given) if self._awaits else await _on_thread(ask, *given)
+
+    def _asked(self, response: httpx.Response, sent: str) -> StepUp | None:
+        if response.status_code not in (401, 403) or not _is_ours(response, sent):
+            return None
+        return read_step_up(response.status_code, response.headers.get_list("www-authenticate"))
 
     def _check(self, url: httpx.URL) -> None:
         allowed = self._bearer.allowed_origins
@@ -114,7 +131,7 @@ class SessionAuth(_Base):
             _refuse(url)
 
 
-async def _on_thread(ask: Callable[..., Any], *args: str) -> Any:
+async def _on_thread(ask: Callable[..., Any], *args: object) -> Any:
     # A sync session may renew the token: that would block the loop. (asyncio is costly to import for others.)
     import asyncio
 
@@ -127,13 +144,14 @@ def _attach(request: httpx.Request, token: Token) -> str:
     return value
 
 
-def _refused(request: httpx.Request, response: httpx.Response, sent: str) -> bool:
-    """Whether the API refused our token, and the request can be sent again."""
-    if response.status_code != 401:
-        return False
-    # After a redirect to another host the 401 is that host's, which never saw the token.
-    if response.request.headers.get("Authorization") != sent:
-        return False
+def _is_ours(response: httpx.Response, sent: str) -> bool:
+    """Whether it answers a request with our token. After a redirect to another host it is that host's, which never
+    saw it."""
+    return bool(response.request.headers.get("Authorization") == sent)
+
+
+def _repeatable(request: httpx.Request) -> bool:
+    """Whether the request can be sent again."""
     try:
         return request.content is not None
     except RuntimeError:  # RequestNotRead, of httpx or httpx2: a stream, which was used up

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
@@ -23,7 +23,7 @@ from .chart import LIVE, PENDING, State, Trigger, allowed
 from .clock import Clock, SystemClock
 from .engine import Facts
 from .errors import AuthflowError, ErrorInfo, InvalidTransition, NotSupported
-from .events import AuthEvent, Origin
+from .events import AuthEvent, Origin, StepUp
 from .flows import Directory
 from .ledger import Ledger
 from .protocol.urls import origin_of
@@ -186,6 +186,15 @@ class Run:
             self._attempts = None
 
 
+class StepUps(NamedTuple):
+    """What APIs have asked of one login's human: the last of it that is still to be done, and of all of it when it
+    was last told, and how often."""
+
+    epoch: int
+    wanted: StepUp | None
+    asks: Mapping[StepUp, tuple[float, int]]
+
+
 class SessionCore:
     """The part of a session that has no colour.
 
@@ -195,7 +204,7 @@ class SessionCore:
     __slots__ = (
         "__weakref__", "_asked", "_auth", "_beside", "_bindings", "_due", "_flight", "_flown", "_fresh", "_house",
         "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run", "_seq",
-        "_show", "_stale", "_sure_until", "_user", "_waiting",
+        "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
     )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
@@ -220,6 +229,7 @@ class SessionCore:
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
         self._stale = False
+        self._step_ups: StepUps | None = None
         self._origins: frozenset[str] | None = None
         self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
         ledger = Ledger(key, SESSION, house.store, house.clock, self, house.vault)
@@ -315,6 +325,13 @@ class SessionCore:
         """The attempt that runs beside the live session (a step-up, a wider scope), or None."""
         beside = self._beside
         return None if beside is None or beside.record.state not in PENDING else Attempt(self, beside)
+
+    @property
+    def step_up_required(self) -> StepUp | None:
+        """What an API has asked for and no step-up has brought yet; `step_up()` asks the human for it."""
+        asked = self._step_ups
+        record = self._settled()
+        return asked.wanted if asked is not None and asked.epoch == record.epoch and record.state in LIVE else None
 
     @property
     def trace(self) -> None:
@@ -448,6 +465,8 @@ class SessionCore:
         with self._mutex:  # two ledgers may publish at once: numbered and posted in one go, or out of order
             self._seq += 1
             event = msgspec.structs.replace(event, seq=self._seq)
+            if event.trigger == Trigger.REAUTHENTICATE and self._step_ups is not None:
+                self._step_ups = self._step_ups._replace(wanted=None)
             self._cache()  # before anybody can be told: a receiver of on_logout gets no token any more
             if self._own_outbox is None and self._house.signals.subscriptions:
                 self._own_outbox = self._house.signals.outbox(told=self._seq - 1)

@@ -13,7 +13,7 @@ from .agents.loopback import Loopback
 from .core import Attempt, House, SessionCore
 from .drive import AsyncShell, Op, SyncShell, closed_error
 from .errors import ConfigurationError, InvalidCall, NotSupported
-from .events import AuthEvent
+from .events import AuthEvent, StepUp
 from .operations import Begun, Completion, LoginOptions, LogoutResult
 from .records import Token
 
@@ -150,14 +150,21 @@ class Session(SessionCore):
         return self
 
     def begin(
-        self, *, redirect_uri: str | None = None, app_data: Any = None, **arguments: Unpack[LoginArguments]
+        self,
+        *,
+        redirect_uri: str | None = None,
+        app_data: Any = None,
+        step_up: bool = False,
+        **arguments: Unpack[LoginArguments],
     ) -> AuthorizationRequest:
         """Begins a login whose redirect arrives at a route of yours; finish it with `manager.complete`.
 
-        `app_data` (plain data) comes back in the `Completion`. Raises `OwnerRequired` for a web login
-        without an owner, `LoginFailed` when the provider's metadata cannot be had.
+        `app_data` (plain data) comes back in the `Completion`. `step_up`: beside the live session, as `step_up()`.
+        Raises `OwnerRequired` for a web login without an owner, `LoginFailed` when the provider's metadata cannot
+        be had.
         """
-        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data)
+        arguments = with_asked(self, arguments) if step_up else arguments
+        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data, step_up=step_up)
         return AuthorizationRequest(self, self._do(operations.begin(self, options)))
 
     def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
@@ -180,11 +187,12 @@ class Session(SessionCore):
     ) -> Session:
         """Signs the same user in again, beside the live session: stronger, fresher, or with more scopes.
 
-        It fails without touching the live session. Raises `LoginFailed`, `SignInRequired`.
+        Without `acr_values`, `max_age` and `scope` it asks for what an API has asked for (`step_up_required`), and
+        always for the scopes that the session has. It fails without touching the live session. Raises
+        `LoginFailed`, `SignInRequired`.
         """
-        if not self.live:
-            raise operations.sign_in_required(self)
         check_opener(open_url)
+        arguments = with_asked(self, arguments)
         options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
         self._do(operations.login(self, options, open_url))
         return self
@@ -209,6 +217,13 @@ class Session(SessionCore):
     def renew_if_current(self, access_token: str) -> Token:
         """For an API's 401: renews if `access_token` is still the present one, and gives the present token."""
         return self._do(operations.renew_after(self, access_token))
+
+    def notice_step_up(self, access_token: str, asked: StepUp) -> None:
+        """For an API that asks for more than `access_token` has: `on_step_up_required`, if that is the present one.
+
+        `session.auth` calls it. Another HTTP client's answers are read by `protocol.challenge.read_step_up`.
+        """
+        self._do(operations.notice_step_up(self, access_token, asked))
 
     @property
     def auth(self) -> SessionAuth:
@@ -281,10 +296,16 @@ class AsyncSession(SessionCore):
         return self
 
     async def begin(
-        self, *, redirect_uri: str | None = None, app_data: Any = None, **arguments: Unpack[LoginArguments]
+        self,
+        *,
+        redirect_uri: str | None = None,
+        app_data: Any = None,
+        step_up: bool = False,
+        **arguments: Unpack[LoginArguments],
     ) -> AsyncAuthorizationRequest:
         """See `Session.begin`."""
-        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data)
+        arguments = with_asked(self, arguments) if step_up else arguments
+        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data, step_up=step_up)
         begun = await self._do(operations.begin(self, options))
         return AsyncAuthorizationRequest(self, begun)  # type: ignore[arg-type]
 
@@ -307,9 +328,8 @@ class AsyncSession(SessionCore):
         **arguments: Unpack[LoginArguments],
     ) -> AsyncSession:
         """See `Session.step_up`."""
-        if not self.live:
-            raise operations.sign_in_required(self)
         check_opener(open_url)
+        arguments = with_asked(self, arguments)
         options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
         await self._do(operations.login(self, options, open_url))
         return self
@@ -333,6 +353,10 @@ class AsyncSession(SessionCore):
     async def renew_if_current(self, access_token: str) -> Token:
         """See `Session.renew_if_current`."""
         return await self._do(operations.renew_after(self, access_token))
+
+    async def notice_step_up(self, access_token: str, asked: StepUp) -> None:
+        """See `Session.notice_step_up`."""
+        await self._do(operations.notice_step_up(self, access_token, asked))
 
     @property
     def auth(self) -> SessionAuth:
@@ -403,6 +427,16 @@ def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
         params=params,
         **more,
     )
+
+
+def with_asked(session: SessionCore, arguments: LoginArguments) -> LoginArguments:
+    """The arguments of a step-up: the caller's, or else what an API asked for. Raises `SignInRequired`."""
+    if not session.live:
+        raise operations.sign_in_required(session)
+    asked = session.step_up_required
+    if asked is None or any(arguments.get(name) is not None for name in ("acr_values", "max_age", "scope")):
+        return arguments
+    return {**arguments, "acr_values": asked.acr_values, "max_age": asked.max_age, "scope": asked.scope}
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:

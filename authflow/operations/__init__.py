@@ -16,6 +16,7 @@ from .renewing import launch_renewal, refresh, renew_after, token
 from .saved import dump, restore, restore_stored, seal
 from .signing_in import begin, login, wait
 from .signing_out import forget, move, revoke_orphans, sign_out
+from .step_up import notice_step_up
 
 __all__ = [
     "Begun",
@@ -31,6 +32,7 @@ __all__ = [
     "launch_renewal",
     "login",
     "move",
+    "notice_step_up",
     "refresh",
     "renew_after",
     "restore",

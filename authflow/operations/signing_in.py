@@ -72,7 +72,8 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         created_at=now,
         deadline=now + options.timeout,
         nonce=secrets.token_urlsafe(32) if s.provider.openid else None,
-        scope=requested_scope(s, options),
+        # A step-up that asked for less than the session has would leave it with less.
+        scope=tuple(dict.fromkeys((*requested_scope(s, options), *(s._run.record.scope if run.beside else ())))),
         beside=run.beside,
         epoch=s._run.record.epoch,
         binding_hash=None if binding is None else hash_of(binding),

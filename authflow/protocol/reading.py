@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import math
-import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from ..errors import (
     ServiceUnavailable,
     oauth_error,
 )
+from .challenge import read_challenges
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -160,16 +160,12 @@ def said_error(provider: Provider, members: Mapping[str, Any]) -> tuple[str, str
     return None
 
 
-_CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
-
-
 def challenged_error(response: httpx.Response) -> tuple[str, str] | None:
     """Code and description in a `WWW-Authenticate: Bearer` header (RFC 6750 §3)."""
-    header = response.headers.get("www-authenticate", "")
-    if not header[:7].lower().startswith("bearer"):
-        return None
-    found = {name: quoted or bare for name, quoted, bare in _CHALLENGE.findall(header[:2048])}
-    return (found["error"], found.get("error_description", "")) if found.get("error") else None
+    for challenge in read_challenges(response.headers.get_list("www-authenticate")):
+        if challenge.scheme == "bearer" and challenge.parameters.get("error"):
+            return challenge.parameters["error"], challenge.parameters.get("error_description", "")
+    return None
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .grants import Access, Grant, Issued, Refused
+from .grants import Grant, Issued, Refused
 from .messages import NO_STORE, read_bearer, read_client_credentials, read_form, refusal
+from .protected_api import unauthorized
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -106,6 +107,8 @@ class BackChannel:
             "at_hash": at_hash(issued.access_token, provider.algorithm),
             **profile(grant, issued.scope),
         }
+        if grant.acr is not None:
+            claims["acr"] = grant.acr
         if first and grant.nonce is not None:
             claims["nonce"] = grant.nonce
         claims = provider.tamper.apply("id_token_claims", claims)
@@ -139,33 +142,6 @@ class BackChannel:
             )
         claims = {"sub": access.grant.user.sub, **profile(access.grant, access.scope)}
         return JSONResponse(self._provider.tamper.apply("userinfo", claims), headers=NO_STORE)
-
-
-def protected_api(provider: DevProvider) -> Route:
-    """`/api/me`: an API of nobody in particular, that wants a bearer token."""
-
-    async def me(request: Request) -> Response:
-        access: Access | None = provider.grants.look_up(read_bearer(request), provider.now())
-        if access is None:
-            return unauthorized(request)
-        user = access.grant.user
-        said = {"sub": user.sub, "login": user.login, "name": user.name, "scope": " ".join(access.scope)}
-        return JSONResponse({**said, "client_id": access.grant.client_id}, headers=NO_STORE)
-
-    return Route("/api/me", me)
-
-
-def unauthorized(request: Request) -> Response:
-    """RFC 6750 §3.1: without a token, no error code."""
-    challenge = 'Bearer realm="dev"'
-    if not request.headers.get("authorization"):
-        return Response(status_code=401, headers={"www-authenticate": challenge})
-    description = "The access token is unknown, expired or revoked."
-    return JSONResponse(
-        {"error": "invalid_token", "error_description": description},
-        401,
-        {"www-authenticate": f'{challenge}, error="invalid_token", error_description="{description}"'},
-    )
 
 
 def profile(grant: Grant, scope: tuple[str, ...]) -> dict[str, Any]:

@@ -42,12 +42,13 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 
-from .back_channel import BackChannel, protected_api
+from .back_channel import BackChannel
 from .front_channel import FrontChannel
 from .github_style import GitHubStyle
 from .grants import DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
 from .observed import Gate, Hold, Request, Tamper, host_of
 from .pages import tint_of
+from .protected_api import METADATA_PATH, PATH, Demand, ProtectedAPI
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HTTPRequest
@@ -74,6 +75,8 @@ _OIDC_ENDPOINTS = {
     "/jwks": "jwks",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
+    METADATA_PATH: "resource_metadata",
+    METADATA_PATH + PATH: "resource_metadata",
 }
 _GITHUB_ENDPOINTS = {
     "/login/oauth/authorize": "authorize",
@@ -82,7 +85,7 @@ _GITHUB_ENDPOINTS = {
     "/user/emails": "emails",
     "/user/teams": "teams",
 }
-_COMMON_ENDPOINTS = {"/login": "login", "/consent": "consent", "/end_session": "end_session", "/api/me": "api"}
+_COMMON_ENDPOINTS = {"/login": "login", "/consent": "consent", "/end_session": "end_session", PATH: "api"}
 
 
 class _HasTime(Protocol):
@@ -156,6 +159,7 @@ class DevProvider:
         self._keys_lock = threading.Lock()
         self.grants = Grants(self.mint)
         self._front = FrontChannel(self)
+        self._api = ProtectedAPI(self)
         self._gate = Gate(self._starlette(), self._endpoint_of, {*self._endpoints().values(), "other"})
         self._gate.issuer_host = lambda: host_of(self.url)
         self.client(DEFAULT_CLIENT, redirect_uris=["http://127.0.0.1/callback", "http://[::1]/callback"])
@@ -271,6 +275,20 @@ class DevProvider:
     def sign_everybody_out(self) -> None:
         """Ends all browser sessions here and forgets all consents; tokens live on."""
         self._front.forget()
+
+    def demand(
+        self, *, scope: Sequence[str] = (), acr_values: Sequence[str] = (), max_age: float | None = None
+    ) -> None:
+        """What `/api/me` wants from now on beside a valid token (RFC 6750 §3.1, RFC 9470); nothing without arguments.
+
+        A request for one of the `acr_values` is granted as asked. `max_age` is in seconds.
+        """
+        self._api.demand = Demand(tuple(scope), tuple(acr_values), max_age)
+
+    @property
+    def resource(self) -> str:
+        """The identifier of the API at `/api/me` (RFC 9728 §1.2)."""
+        return self._api.resource
 
     def accepts(self, token: str) -> bool:
         """Whether an access token opens the API now, or a refresh token would be taken."""
@@ -434,7 +452,7 @@ class DevProvider:
         raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are served.")
 
     def _starlette(self) -> Starlette:
-        routes: list[Route] = [protected_api(self), Route("/favicon.ico", _no_icon)]
+        routes: list[Route] = [*self._api.routes(), Route("/favicon.ico", _no_icon)]
         if self.style == "github":
             routes += self._front.routes("/login/oauth/authorize") + GitHubStyle(self).routes()
         else:

@@ -39,6 +39,8 @@ class _Transaction:
     code_challenge: str = ""
     prompt: frozenset[str] = frozenset()
     max_age: float | None = None
+    acr: str | None = None
+    resource: tuple[str, ...] = ()
     login_hint: str = ""
     session: str = ""
     ended: list[tuple[str, str]] | None = None
@@ -114,6 +116,8 @@ class FrontChannel:
         it.code_challenge = params["code_challenge"]
         it.scope = tuple(dict.fromkeys(params.get("scope", "").replace(",", " ").split()))
         it.nonce = params.get("nonce", "")
+        it.acr = next(iter(params.get("acr_values", "").split()), None)
+        it.resource = tuple(params.get("resource", "").split())
         it.prompt = frozenset(params.get("prompt", "").split())
         it.login_hint = params.get("login_hint", "")
         if "none" in it.prompt and len(it.prompt) > 1:
@@ -227,7 +231,16 @@ class FrontChannel:
 
     def _grant(self, it: _Transaction, session: _BrowserSession) -> Response:
         provider = self._provider
-        grant = Grant(it.client.client_id, session.user, it.scope, session.auth_time, session.sid, it.nonce or None)
+        grant = Grant(
+            it.client.client_id,
+            session.user,
+            it.scope,
+            session.auth_time,
+            session.sid,
+            it.nonce or None,
+            it.acr,
+            it.resource,
+        )
         code = provider.grants.issue_code(grant, it.redirect_uri, it.code_challenge, provider.now())
         return self._send_back(it, [("code", code)])
 

@@ -92,6 +92,8 @@ class Grant:
     auth_time: float
     sid: str
     nonce: str | None = None
+    acr: str | None = None
+    resource: tuple[str, ...] = ()
     ended: bool = False
 
 

@@ -311,7 +311,8 @@ async def test_userinfo_wants_the_openid_scope(client: PlainClient) -> None:
 async def test_the_api_wants_a_bearer_token_and_says_so(client: PlainClient) -> None:
     bare = await client.get("/api/me")
     wrong = await client.get("/api/me", "no-such-token")
-    assert bare.headers["www-authenticate"] == 'Bearer realm="dev"'
+    where = f"{client.provider.url}/.well-known/oauth-protected-resource/api/me"
+    assert bare.headers["www-authenticate"] == f'Bearer realm="dev", resource_metadata="{where}"'
     assert 'error="invalid_token"' in wrong.headers["www-authenticate"]
     assert (bare.status_code, wrong.status_code) == (401, 401)
 
