@@ -7,13 +7,16 @@ Rule 2: a 401 renews the token once, and only if the token that was refused is s
 Rule 3: an answer that asks for more than a valid token (RFC 9470, RFC 6750 §3.1) is told to the session. No renewal
         would help; only if a step-up has brought another token meanwhile is the request repeated, once.
 
+Rule 4: a token that is bound to a key goes with a proof, a new one each time (RFC 9449).
+
 What this file does not know: how a token is renewed, or when it expires. It asks the session.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
@@ -22,6 +25,7 @@ import httpx
 from .errors import InvalidCall, OriginNotAllowed, printable
 from .events import StepUp
 from .protocol.challenge import read_step_up
+from .protocol.dpop import wants_nonce
 from .protocol.urls import is_loopback
 from .records import Token
 
@@ -43,6 +47,24 @@ class Bearer(Protocol):
     def renew_if_current(self, access_token: str) -> Token | Awaitable[Token]:
         """The present token: a new one if `access_token` was the present one, else the one that replaced it."""
         ...
+
+    def prove(self, method: str, url: str, access_token: str) -> str:
+        """The proof that goes with a token of type `DPoP`."""
+        ...
+
+    def learn_nonce(self, url: str, headers: Mapping[str, str]) -> bool:
+        """Remembers the DPoP nonce of an API's answer; False when there is none."""
+        ...
+
+
+class _Ask:
+    """Ask the session."""
+
+    __slots__ = ("fn", "given")
+
+    def __init__(self, fn: Callable[..., Any], *given: object) -> None:
+        self.fn = fn
+        self.given = given
 
 
 if TYPE_CHECKING:
@@ -81,41 +103,57 @@ class SessionAuth(_Base):
                 "The auth of an async session was given to a sync httpx client.",
                 hint="Use httpx.AsyncClient, or a session of a SessionManager.",
             )
-        self._check(request.url)
-        token = cast(Token, self._bearer.token())
-        sent = _attach(request, token)
-        response = yield request
-        asked = self._asked(response, sent)
-        if asked is not None and self._notice is not None:
-            self._notice(token.access_token, asked)
-            fresh = cast(Token, self._bearer.token())
-        elif response.status_code == 401 and _is_ours(response, sent) and _repeatable(request):
-            fresh = cast(Token, self._bearer.renew_if_current(token.access_token))
-        else:
-            return
-        if fresh.access_token != token.access_token and _repeatable(request):
-            _attach(request, fresh)
-            yield request
+        steps = self._steps(request)
+        step = next(steps)
+        with suppress(StopIteration):
+            while True:
+                step = steps.send(step.fn(*step.given) if isinstance(step, _Ask) else (yield step))
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        steps = self._steps(request)
+        step = next(steps)
+        while True:
+            answer = (await self._ask(step)) if isinstance(step, _Ask) else (yield step)
+            try:
+                step = steps.send(answer)
+            except StopIteration:
+                return
+
+    async def _ask(self, step: _Ask) -> Any:
+        return await step.fn(*step.given) if self._awaits else await _on_thread(step.fn, *step.given)
+
+    def _steps(self, request: httpx.Request) -> Generator[Any, Any, None]:
+        """What both colours do: yields an `_Ask` of the session, or the request to send."""
         self._check(request.url)
         bearer = self._bearer
-        token: Token = await self._ask(bearer.token)
-        sent = _attach(request, token)
-        response = yield request
+        token: Token = yield _Ask(bearer.token)
+        response, sent = yield from self._send(request, token)
         asked = self._asked(response, sent)
         if asked is not None and self._notice is not None:
-            fresh = await self._ask(self._notice, token.access_token, asked) or await self._ask(bearer.token)
+            yield _Ask(self._notice, token.access_token, asked)
+            fresh: Token = yield _Ask(bearer.token)
         elif response.status_code == 401 and _is_ours(response, sent) and _repeatable(request):
-            fresh = await self._ask(bearer.renew_if_current, token.access_token)
+            fresh = yield _Ask(bearer.renew_if_current, token.access_token)
         else:
             return
         if fresh.access_token != token.access_token and _repeatable(request):
-            _attach(request, fresh)
-            yield request
+            yield from self._send(request, fresh)
 
-    async def _ask(self, ask: Callable[..., Any], *given: object) -> Any:
-        return await ask(*given) if self._awaits else await _on_thread(ask, *given)
+    def _send(self, request: httpx.Request, token: Token) -> Generator[Any, Any, tuple[httpx.Response, str]]:
+        """The answer to the request with `token`, and how the token was sent. A request whose proof lacked the
+        API's nonce is sent once more (RFC 9449 §9)."""
+        url = str(request.url)
+        sent = request.headers["Authorization"] = f"{token.token_type} {token.access_token}"
+        if token.token_type != "DPoP":
+            request.headers.pop("DPoP", None)
+            return (yield request), sent
+        for last in (False, True):
+            request.headers["DPoP"] = self._bearer.prove(request.method, url, token.access_token)
+            response = yield request
+            learned = _is_ours(response, sent) and self._bearer.learn_nonce(url, response.headers)
+            if last or not learned or not wants_nonce(response) or not _repeatable(request):
+                break
+        return response, sent
 
     def _asked(self, response: httpx.Response, sent: str) -> StepUp | None:
         if response.status_code not in (401, 403) or not _is_ours(response, sent):
@@ -136,12 +174,6 @@ async def _on_thread(ask: Callable[..., Any], *args: object) -> Any:
     import asyncio
 
     return await asyncio.to_thread(ask, *args)
-
-
-def _attach(request: httpx.Request, token: Token) -> str:
-    value = f"Bearer {token.access_token}"
-    request.headers["Authorization"] = value
-    return value
 
 
 def _is_ours(response: httpx.Response, sent: str) -> bool:

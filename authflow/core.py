@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, cast
 
 import msgspec
 
@@ -22,10 +22,12 @@ from . import engine, renewal
 from .chart import LIVE, PENDING, State, Trigger, allowed
 from .clock import Clock, SystemClock
 from .engine import Facts
-from .errors import AuthflowError, ErrorInfo, InvalidTransition, NotSupported
+from .errors import AuthflowError, ErrorInfo, InvalidCall, InvalidTransition, NotSupported
 from .events import AuthEvent, Origin, StepUp
 from .flows import Directory
 from .ledger import Ledger
+from .protocol.dpop import Binding
+from .protocol.step import Moment
 from .protocol.urls import origin_of
 from .providers.base import Provider
 from .records import Key, SessionRecord, Token, User, decode_profile
@@ -202,9 +204,9 @@ class SessionCore:
     """
 
     __slots__ = (
-        "__weakref__", "_asked", "_auth", "_beside", "_bindings", "_due", "_flight", "_flown", "_fresh", "_house",
-        "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run", "_seq",
-        "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
+        "__weakref__", "_asked", "_auth", "_beside", "_binding", "_bindings", "_due", "_flight", "_flown", "_fresh",
+        "_house", "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run",
+        "_seq", "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
     )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
@@ -226,6 +228,7 @@ class SessionCore:
         self._user: tuple[bytes | None, User | None] = (None, None)
         self._jitter = house.random.random()
         self._bindings: dict[str, str] | None = None
+        self._binding: tuple[bytes, Binding] | None = None  # the key of DPoP proofs, as the record has it and ready
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
         self._stale = False
@@ -359,6 +362,28 @@ class SessionCore:
         if self._origins is None:
             self._origins = frozenset(origin_of(origin) for origin in self._provider.api_origins)
         return self._origins
+
+    def prove(self, method: str, url: str, access_token: str | None = None) -> str:
+        """The `DPoP` header for one request to an API (RFC 9449 §4), when `token().token_type` is `"DPoP"`.
+
+        `auth` puts it there; this is for other HTTP clients. `access_token`: the one that goes with it, the present
+        one unless told. Raises `InvalidCall` when no key is there.
+        """
+        record = self._settled()
+        kept = self._binding
+        if record.dpop_key is None:
+            raise InvalidCall(f"The tokens of {self.provider.label} are bound to no key.", hint="Set dpop=True.")
+        if kept is None or kept[0] is not record.dpop_key:
+            binding = Binding.of(record.dpop_key, self._house.directory.nonces)
+            kept = self._binding = (record.dpop_key, cast(Binding, binding))
+        if access_token is None and record.token is not None:
+            access_token = record.token.access_token
+        moment = Moment(self._house.time(), secrets.token_urlsafe(16))
+        return kept[1].prove(method, url, moment, access_token=access_token)
+
+    def learn_nonce(self, url: str, headers: Mapping[str, str]) -> bool:
+        """Remembers the nonce in an API's answer for the next proofs; False when there is none. `auth` does it."""
+        return self._house.directory.nonces.keep(url, headers) is not None
 
     # ── signals, filtered to this session ────────────────────────────────────────────────────────────
 

@@ -106,6 +106,7 @@ class Tokens(msgspec.Struct, frozen=True):
     token: Token
     issuer: str = ""
     subject: str = ""
+    dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None
     refresh_at: float | None = None
@@ -309,6 +310,7 @@ def _put_tokens(record: SessionRecord, facts: Facts) -> SessionRecord:
         token=got.token,
         issuer=got.issuer or record.issuer,
         subject=got.subject or record.subject,
+        dpop_key=got.dpop_key,
         claims=got.claims or record.claims,
         profile=got.profile or record.profile,
         refresh_at=got.refresh_at,

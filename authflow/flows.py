@@ -42,6 +42,7 @@ from .protocol.discovery import (
     merge_metadata,
     read_metadata,
 )
+from .protocol.dpop import Binding, Nonces, bind, check_bound, check_dpop_alg, fetch_bound
 from .protocol.messages import Granted, ServerMetadata, TokenResponse
 from .protocol.revocation import read_revocation_response
 from .protocol.step import Flow, Moment, T
@@ -82,7 +83,8 @@ class TokensRefused(Exception):
 
 
 class Directory:
-    """What is known of issuers: metadata and keys, by issuer. It does no I/O; flows fill it.
+    """What is known of issuers: metadata and keys, by issuer; of servers: DPoP nonces, by origin. It does no I/O;
+    flows fill it.
 
     One directory may serve many threads: every entry is replaced whole, never changed. A failure is not kept.
     """
@@ -90,6 +92,7 @@ class Directory:
     def __init__(self) -> None:
         self._metadata: dict[str, tuple[ServerMetadata, float]] = {}
         self._keys: dict[tuple[str, str], IssuerKeys] = {}
+        self.nonces = Nonces()
         self._judged: dict[int, tuple[Provider, ServerMetadata | None, ServerMetadata]] = {}
 
     def __repr__(self) -> str:
@@ -190,17 +193,18 @@ def exchange(
     acr_values: Sequence[str] = (),
     fetch_user: bool = True,
     fetch_groups: bool = False,
+    binding: Binding | None = None,
 ) -> Flow[Granted]:
     """Tokens for a code, checked, and whose they are.
 
-    `nonce`, `max_age` (seconds) and `acr_values` are what the authorization request asked for. Raises
-    `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came, `TokensRefused` when they came and a
-    check failed.
+    `nonce`, `max_age` (seconds) and `acr_values` are what the authorization request asked for; `binding` is the
+    key that the tokens are to be bound to. Raises `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came,
+    `TokensRefused` when they came and a check failed.
     """
     build = partial(
         build_token_request, provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
     )
-    answer = yield from ask_for_tokens(provider, build, Phase.EXCHANGE)
+    answer = yield from ask_for_tokens(provider, metadata, build, Phase.EXCHANGE, binding)
     token = to_token(answer, now=now, requested_scope=scope)
 
     with_tokens = _identify(
@@ -215,6 +219,7 @@ def exchange(
         acr_values=acr_values,
         fetch_user=fetch_user,
         fetch_groups=fetch_groups,
+        binding=binding,
     )
     granted: Granted = yield from _keeping(token, with_tokens)
     return msgspec.structs.replace(granted, refresh_in=answer.refresh_in)
@@ -229,6 +234,7 @@ def refresh(
     claims: Mapping[str, Any] | None,
     scope: Sequence[str] | None = None,
     now: float,
+    binding: Binding | None = None,
 ) -> Flow[Granted]:
     """New tokens for a refresh token. `claims` are those of the login; a new ID token must continue them.
 
@@ -239,8 +245,12 @@ def refresh(
     if not token.refresh_token:
         raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)
     build = partial(build_refresh_request, provider, metadata, refresh_token=token.refresh_token, scope=scope)
-    answer = yield from ask_for_tokens(provider, build, Phase.REFRESH)
+    answer = yield from ask_for_tokens(provider, metadata, build, Phase.REFRESH, binding)
     renewed = to_token(answer, now=now, requested_scope=scope or (), previous=token)
+    try:
+        check_bound(provider, binding, renewed.token_type)
+    except ValidationFailed as error:
+        raise TokensRefused(error, renewed) from error
     issuer, subject = (str((claims or {}).get(name) or "") for name in ("iss", "sub"))
     granted = Granted(
         token=renewed,
@@ -327,15 +337,16 @@ def fetch_profile(
     token: Token,
     claims: Mapping[str, Any] | None,
     fetch_groups: bool = False,
+    binding: Binding | None = None,
 ) -> Flow[Profile | None]:
     """The signed-in human, as the provider tells it now; with the groups if asked. None when it tells nothing.
 
     Raises what the provider's answers are: nothing is softened here.
     """
-    profile = yield from provider.fetch_user(token, metadata, claims or {})
+    profile = yield from _bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
     if profile is None or not fetch_groups:
         return profile
-    return (yield from _with_groups(provider, metadata, token, claims or {}, profile))
+    return (yield from _bound(_with_groups(provider, metadata, token, claims or {}, profile), token, binding))
 
 
 def revoke(provider: Provider, metadata: ServerMetadata, *, token: str, token_type_hint: str) -> Flow[bool]:
@@ -359,7 +370,11 @@ def revoke(provider: Provider, metadata: ServerMetadata, *, token: str, token_ty
 
 def ask(request: httpx.Request) -> Flow[httpx.Response]:
     """`step.fetch`, with the request on the response: readers take out of an error what the request held."""
-    response = yield from step.fetch(request)
+    return of_request((yield from step.fetch(request)), request)
+
+
+def of_request(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """The response, with the request that it answers."""
     try:
         response.request  # noqa: B018
     except RuntimeError:
@@ -368,12 +383,20 @@ def ask(request: httpx.Request) -> Flow[httpx.Response]:
 
 
 def ask_for_tokens(
-    provider: Provider, build: Callable[[Moment], httpx.Request], phase: Phase
+    provider: Provider,
+    metadata: ServerMetadata,
+    build: Callable[[Moment], httpx.Request],
+    phase: Phase,
+    binding: Binding | None = None,
 ) -> Flow[TokenResponse]:
-    """Sends the token request that `build` makes for this moment, once, and reads the answer the provider's way."""
+    """Sends the token request that `build` makes for this moment, once, and reads the answer the provider's way.
+
+    With a `binding` it goes with a proof, and once more when the server wants its nonce in that (RFC 9449 §8): then
+    it has not looked at the code or the refresh token.
+    """
     try:
-        moment = yield from client_moment(provider)
-        response = yield from ask(build(moment))
+        check_dpop_alg(provider, metadata)
+        response = yield from ask_as_client(provider, build, binding)
         try:
             return provider.read_token_response(response)
         except AuthflowError:
@@ -385,6 +408,28 @@ def ask_for_tokens(
     except AuthflowError as error:
         error.add_facts(phase=phase)
         raise
+
+
+def ask_as_client(
+    provider: Provider, build: Callable[[Moment], httpx.Request], binding: Binding | None = None
+) -> Flow[httpx.Response]:
+    """Sends a request in which the client proves itself: `build` makes it, anew for each time that it is sent."""
+    request: httpx.Request | None = None
+
+    def make() -> Flow[httpx.Request]:
+        nonlocal request
+        request = build((yield from client_moment(provider)))
+        return request
+
+    if binding is None:
+        return (yield from ask((yield from make())))
+    response = yield from fetch_bound(make, binding)
+    return response if request is None else of_request(response, request)
+
+
+def _bound(flow: Flow[T], token: Token, binding: Binding | None) -> Flow[T]:
+    """What a flow sends with `token`, as that kind of token wants to be sent."""
+    return bind(flow, binding if token.token_type == "DPoP" else None, token.access_token)
 
 
 def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
@@ -420,7 +465,9 @@ def _identify(
     acr_values: Sequence[str],
     fetch_user: bool,
     fetch_groups: bool,
+    binding: Binding | None,
 ) -> Flow[Granted]:
+    check_bound(provider, binding, token.token_type)
     claims: dict[str, Any] | None = None
     if provider.openid:
         if not token.id_token:
@@ -439,12 +486,13 @@ def _identify(
     warning = None
     if fetch_user:
         profile, warning = yield from _softly(
-            provider.fetch_user(token, metadata, claims or {}), lambda: _profile_of_claims(provider, claims)
+            _bound(provider.fetch_user(token, metadata, claims or {}), token, binding),
+            lambda: _profile_of_claims(provider, claims)
         )
     if profile is not None and fetch_groups:
         known = profile
         profile, missing = yield from _softly(
-            _with_groups(provider, metadata, token, claims or {}, known),
+            _bound(_with_groups(provider, metadata, token, claims or {}, known), token, binding),
             lambda: msgspec.structs.replace(known, groups_complete=False),
         )
         warning = warning or missing

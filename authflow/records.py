@@ -26,7 +26,7 @@ _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
-        "app_data", "assertion", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
+        "app_data", "assertion", "dpop_key", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
     }
 )  # fmt: skip
 
@@ -253,6 +253,7 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     fetch_groups: bool = False
     max_age: float | None = None
     acr_values: tuple[str, ...] = ()
+    dpop_key: bytes | None = None
     app_data: Any = None
     used_at: float | None = None
     done: bool = False
@@ -273,6 +274,7 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
 
     `epoch` grows with every login and every logout: it says *which* login this is. `generation` grows with
     every set of tokens inside an epoch. `profile` and `claims` are kept as JSON bytes and decoded on demand.
+    `dpop_key` is the private JWK that the tokens are bound to (RFC 9449).
     """
 
     format: int = RECORD_FORMAT
@@ -283,6 +285,7 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
     issuer: str = ""
     subject: str = ""
     token: Token | None = None
+    dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None
     scope: tuple[str, ...] = ()

@@ -243,7 +243,7 @@ class Session(SessionCore):
 
     def dump_plaintext(self) -> str:
         """The token as plain JSON. Whoever reads it is signed in: keep it where you would keep a password."""
-        return operations.dump(self).token.to_json()
+        return operations.dump_token(self).to_json()
 
     def logout(
         self, *, revoke: bool = True, end_session: bool = True, post_logout_redirect_uri: str | None = None
@@ -376,7 +376,7 @@ class AsyncSession(SessionCore):
 
     def dump_plaintext(self) -> str:
         """See `Session.dump_plaintext`."""
-        return operations.dump(self).token.to_json()
+        return operations.dump_token(self).to_json()
 
     async def logout(
         self, *, revoke: bool = True, end_session: bool = True, post_logout_redirect_uri: str | None = None

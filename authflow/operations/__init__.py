@@ -13,7 +13,7 @@ from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, Saved
 from .ending import cancel, sign_in_required
 from .renewing import launch_renewal, refresh, renew_after, token
-from .saved import dump, restore, restore_stored, seal
+from .saved import dump, dump_token, restore, restore_stored, seal
 from .signing_in import begin, login, wait
 from .signing_out import forget, move, revoke_orphans, sign_out
 from .step_up import notice_step_up
@@ -28,6 +28,7 @@ __all__ = [
     "cancel",
     "complete",
     "dump",
+    "dump_token",
     "forget",
     "launch_renewal",
     "login",

@@ -37,6 +37,7 @@ from ..errors import (
 )
 from ..events import AuthEvent, Origin
 from ..protocol.callback import CallbackParams, check_callback, read_callback
+from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
 from ..records import Key, Pending, Profile, SessionRecord, shared_scope
@@ -215,6 +216,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             acr_values=pending.acr_values,
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
+            binding=Binding.of(pending.dpop_key, house.directory.nonces),
         ))
     except flows.TokensRefused as error:
         refused = error
@@ -238,7 +240,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             scope=shared_scope(pending.scope),
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
-            tokens=tokens_of(granted, run.ledger.now()),
+            tokens=tokens_of(granted, run.ledger.now(), pending.dpop_key),
         )
         event: AuthEvent = yield Do(partial(run.ledger.commit, Trigger.AUTHENTICATE, facts), house.store.blocking)
         return event
@@ -253,12 +255,13 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
         raise failed from error
 
 
-def tokens_of(granted: Granted, now: float, profile: Profile | None = None) -> Tokens:
+def tokens_of(granted: Granted, now: float, dpop_key: bytes | None, profile: Profile | None = None) -> Tokens:
     claims = granted.claims
     return Tokens(
         token=granted.token,
         issuer=granted.issuer,
         subject=granted.subject,
+        dpop_key=dpop_key,
         claims=None if claims is None else msgspec.json.encode(claims),
         profile=engine.encode_profile(granted.profile or profile),
         refresh_at=None if granted.refresh_in is None else now + granted.refresh_in,
@@ -292,7 +295,10 @@ def _take_over(s: SessionCore, run: Run, pending: Pending, granted: Granted) -> 
                 check="other_user",
                 phase=Phase.VALIDATE,
             )
-        tokens, scope = tokens_of(granted, ledger.now()), tuple(dict.fromkeys((*live.scope, *pending.scope)))
+        tokens, scope = (
+            tokens_of(granted, ledger.now(), pending.dpop_key),
+            tuple(dict.fromkeys((*live.scope, *pending.scope))),
+        )
         if granted.token.refresh_token is None and live.token is not None:
             tokens = replace(tokens, token=replace(tokens.token, refresh_token=live.token.refresh_token))
             scope = live.scope

@@ -80,6 +80,7 @@ class Saved(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     token: Token
     issuer: str = ""
     subject: str = ""
+    dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None
     scope: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from ..errors import (
     StoreError,
 )
 from ..events import AuthEvent, Origin
+from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
 from ..records import Claim, SessionRecord, Token
@@ -210,6 +211,7 @@ def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, 
                 claims=claims_of(record),
                 scope=record.scope,
                 now=ledger.now(),
+                binding=Binding.of(record.dpop_key, house.directory.nonces),
             ),
         )
     except flows.TokensRefused as refused:
@@ -227,7 +229,7 @@ def _store(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, gran
     """New tokens: stored or revoked."""
     house, ledger = s._house, s._run.ledger
     now = ledger.now()
-    facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=tokens_of(granted, now))
+    facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=tokens_of(granted, now, record.dpop_key))
     for delay in (*_UNSAVED_PAUSES, None):
         try:
             event: AuthEvent = yield Do(

@@ -26,6 +26,7 @@ from ..errors import (
     SignInRequired,
 )
 from ..events import AuthEvent
+from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..records import Profile, Token
 from ..sealing import Sealer, is_sealed
@@ -47,6 +48,7 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
         raise already(s)
     kept = _open_saved(s, saved)
     _check_age(s, kept)
+    _check_key(kept)
     try:
         event: AuthEvent = yield Own(_bring_back(s, kept, options))
     except OAuthError as error:
@@ -103,11 +105,12 @@ def _commit_restored(
                 token=granted.token,
                 claims=granted.claims or {},
                 fetch_groups=options.fetch_groups,
+                binding=Binding.of(kept.dpop_key, house.directory.nonces),
             )
             profile = yield from reach(s, asking)
         except flows.UNAVAILABLE as error:
             granted = replace(granted, warning=error.info)  # it only adds to the session, as at sign-in
-    tokens = tokens_of(granted, ledger.now(), profile=profile)
+    tokens = tokens_of(granted, ledger.now(), kept.dpop_key, profile=profile)
     tokens = replace(
         tokens,
         issuer=tokens.issuer or metadata.issuer or s.provider.issuer or "",
@@ -138,6 +141,14 @@ def _check_age(s: SessionCore, kept: Saved) -> None:
     )
 
 
+def _check_key(kept: Saved) -> None:
+    if kept.token.token_type == "DPoP" and kept.dpop_key is None:
+        raise InvalidCall(
+            "The saved token works only with the key that it is bound to (DPoP), which is not in it.",
+            hint="Save such a session with dump(), which holds the key.",
+        )
+
+
 def restore_stored(s: SessionCore) -> Op[bool]:
     """What the store holds for this session, told as `restore`; renewed when its token has ended."""
     found = yield Do(partial(s._run.ledger.load, announce=True), s._house.store.blocking)
@@ -158,11 +169,23 @@ def dump(s: SessionCore) -> Saved:
         token=record.token,
         issuer=record.issuer,
         subject=record.subject,
+        dpop_key=record.dpop_key,
         claims=record.claims,
         profile=record.profile,
         scope=record.scope,
         signed_in_at=record.signed_in_at,
     )
+
+
+def dump_token(s: SessionCore) -> Token:
+    """The present token, for whoever keeps it without its session. Raises `InvalidCall` for one that is bound."""
+    kept = dump(s)
+    if kept.token.token_type == "DPoP":
+        raise InvalidCall(
+            "This session's token works only with the key that it is bound to (DPoP).",
+            hint="Use dump(), which seals both.",
+        )
+    return kept.token
 
 
 def seal(s: SessionCore) -> str:
@@ -218,6 +241,7 @@ def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options:
             claims=_kept_grant(kept).claims,
             scope=kept.scope,
             now=s._run.ledger.now(),
+            binding=Binding.of(kept.dpop_key, s._house.directory.nonces),
         ))
     except flows.TokensRefused as error:
         refused = error

@@ -37,6 +37,7 @@ from ..errors import (
 from ..events import AuthEvent
 from ..http import warm_tls
 from ..protocol.authorization import build_authorization_url
+from ..protocol.dpop import jkt, new_key
 from ..protocol.step import Call
 from ..records import Pending, PendingRef
 from .callback import receive, recognise
@@ -82,6 +83,8 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         fetch_groups=options.fetch_groups,
         max_age=options.max_age,
         acr_values=options.acr_values,
+        # A step-up may come without a refresh token; then the old one is kept, and its key with it.
+        dpop_key=(s._run.record.dpop_key if run.beside else None) or new_key(s.provider),
         app_data=options.app_data,
     )
     mailbox = Mailbox()
@@ -115,7 +118,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
             state=state,
             nonce=pending.nonce,
             code_verifier=pending.code_verifier,
-            params=_authorization_params(options),
+            params=_authorization_params(options, pending),
         )
     except AuthflowError as error:
         let_go(run, pending.attempt)
@@ -268,7 +271,7 @@ def requested_scope(s: SessionCore, options: LoginOptions) -> tuple[str, ...]:
     )
 
 
-def _authorization_params(options: LoginOptions) -> dict[str, str]:
+def _authorization_params(options: LoginOptions, pending: Pending) -> dict[str, str]:
     params = dict(options.params)
     if options.prompt is not None:
         params["prompt"] = options.prompt
@@ -276,4 +279,6 @@ def _authorization_params(options: LoginOptions) -> dict[str, str]:
         params["max_age"] = str(int(options.max_age))
     if options.acr_values:
         params["acr_values"] = " ".join(options.acr_values)
+    if pending.dpop_key is not None:
+        params["dpop_jkt"] = jkt(pending.dpop_key)
     return params

@@ -57,6 +57,8 @@ class CommonSettings(TypedDict, total=False):
     client_auth: ClientAuth | ClientAssertion | None
     client_key: ClientKey | None
     client_certificate: ClientCertificate | None
+    dpop: bool | Literal["optional"]
+    dpop_alg: str
     assertion_alg: str | None
     assertion_audience: str | None
     assertion_typ: str
@@ -137,6 +139,8 @@ class Provider:
     client_auth: ClientAuth | ClientAssertion | None = None  # None: by what is set; for a secret what is listed
     client_key: ClientKey | None = None  # signs client assertions: a PrivateKey, or what makes one
     client_certificate: ClientCertificate | None = None  # shown in every TLS handshake with the provider
+    dpop: bool | Literal["optional"] = False  # bind tokens to a key (RFC 9449); "optional": bearer tokens are taken
+    dpop_alg: str = "ES256"  # of the proofs
     assertion_alg: str | None = None  # None: the key's own, or the best that the provider lists
     assertion_audience: str | None = None  # None: the issuer; "token_endpoint"; or the very text
     assertion_typ: str = "JWT"  # "client-authentication+jwt" where that is wanted

@@ -27,6 +27,7 @@ METHODS = frozenset(
         "self_signed_tls_client_auth", "none",
     }
 )  # fmt: skip
+DPOP_ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "RS256")
 _SHARED = ("HS256", "HS384", "HS512")
 
 
@@ -59,6 +60,10 @@ def check_credentials(provider: Provider, who: str) -> None:
     if provider.client_certificate is not None and not isinstance(provider.client_certificate, ClientCertificate):
         raise ConfigurationError(
             f"{who}: client_certificate is none.", hint='Pass ClientCertificate("client.crt", "client.key").'
+        )
+    if provider.dpop not in (False, True, "optional") or provider.dpop_alg not in DPOP_ALGORITHMS:
+        raise ConfigurationError(
+            f"{who}: dpop is True or 'optional', dpop_alg one of {', '.join(DPOP_ALGORITHMS)}.", hint="Set dpop=True."
         )
     _check_assertion(provider, who)
 

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .grants import Grant, Issued, Refused
-from .messages import NO_STORE, read_bearer, read_client_credentials, read_form, refusal
-from .protected_api import unauthorized
+from .messages import NO_STORE, read_form, refusal
+from .proofs import ALGORITHMS, SHARED
+from .protected_api import badly_proved, unauthorized
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -42,7 +43,7 @@ class BackChannel:
     async def metadata(self, request: Request) -> Response:
         """OpenID Connect Discovery §3 and RFC 8414 §2, one document for both."""
         url = self._provider.url
-        methods = ["client_secret_basic", "client_secret_post", "none"]
+        methods = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
         document: dict[str, Any] = {
             "issuer": self._provider.issuer,
             "authorization_endpoint": f"{url}/authorize",
@@ -61,6 +62,8 @@ class BackChannel:
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_signing_alg_values_supported": [*ALGORITHMS, *SHARED],
+            "dpop_signing_alg_values_supported": [*ALGORITHMS],
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "authorization_response_iss_parameter_supported": True,
         }
@@ -74,13 +77,15 @@ class BackChannel:
     async def token(self, request: Request) -> Response:
         """RFC 6749 §4.1.3, §6."""
         form, doubled = await read_form(request)
+        proofs = self._provider.proofs
         try:
             if doubled:
                 raise Refused("invalid_request", f"{doubled[0]} was given more than once.")
-            issued, first = self._provider.issue_tokens(form, *read_client_credentials(request, form))
+            jkt = proofs.jkt(request)
+            issued, first = self._provider.issue_tokens(form, proofs.client(request, form), jkt)
         except Refused as refused:
-            return refusal(refused)
-        answer: dict[str, Any] = {"access_token": issued.access_token, "token_type": "Bearer"}
+            return refusal(refused, proofs.nonce if refused.error == "use_dpop_nonce" else "")
+        answer: dict[str, Any] = {"access_token": issued.access_token, "token_type": issued.token_type}
         answer["scope"] = " ".join(issued.scope)
         if issued.expires_in is not None:
             answer["expires_in"] = int(issued.expires_in)
@@ -119,7 +124,7 @@ class BackChannel:
         """RFC 7009 §2: an unknown token is no error."""
         form, _ = await read_form(request)
         try:
-            client = self._provider.grants.authenticate(*read_client_credentials(request, form))
+            client = self._provider.proofs.client(request, form)
             if "token" not in form:
                 raise Refused("invalid_request", "token is missing.")
             self._provider.grants.revoke(client, form["token"])
@@ -131,7 +136,10 @@ class BackChannel:
 
     async def userinfo(self, request: Request) -> Response:
         """OpenID Connect Core §5.3."""
-        access = self._provider.grants.look_up(read_bearer(request), self._provider.now())
+        try:
+            access = self._provider.proofs.access(request)
+        except Refused as refused:
+            return badly_proved(refused, self._provider.proofs.nonce)
         if access is None:
             return unauthorized(request)
         if "openid" not in access.scope:

@@ -48,6 +48,7 @@ from .github_style import GitHubStyle
 from .grants import DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
 from .observed import Gate, Hold, Request, Tamper, host_of
 from .pages import tint_of
+from .proofs import Proofs
 from .protected_api import METADATA_PATH, PATH, Demand, ProtectedAPI
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class DevProvider:
         self._retired: list[SigningKey] = []
         self._keys_lock = threading.Lock()
         self.grants = Grants(self.mint)
+        self.proofs = Proofs(self.grants, self.now, lambda: (self.issuer, f"{self.url}/token"))
         self._front = FrontChannel(self)
         self._api = ProtectedAPI(self)
         self._gate = Gate(self._starlette(), self._endpoint_of, {*self._endpoints().values(), "other"})
@@ -239,14 +241,17 @@ class DevProvider:
         client_secret: str | None = "",
         redirect_uris: Sequence[str] = (),
         post_logout_redirect_uris: Sequence[str] = (),
+        keys: Sequence[Mapping[str, Any]] = (),
+        dpop: bool = False,
     ) -> DevClient:
         """Registers a client, or registers it anew. A secret is made when none is given; None: a public client.
 
+        With `keys` (public JWKs) it must sign its assertions; `dpop`: it must prove a key for its tokens (RFC 9449).
         A redirect URI on a loopback IP literal fits any port (RFC 8252 §7.3), every other byte for byte.
         """
         secret = random_secret() if client_secret == "" else client_secret
         self.note(secret)
-        made = DevClient(client_id, secret, list(redirect_uris), list(post_logout_redirect_uris))
+        made = DevClient(client_id, secret, list(redirect_uris), list(post_logout_redirect_uris), list(keys), dpop)
         self.clients[client_id] = made
         return made
 
@@ -293,6 +298,15 @@ class DevProvider:
     def accepts(self, token: str) -> bool:
         """Whether an access token opens the API now, or a refresh token would be taken."""
         return self.grants.look_up(token, self.now()) is not None or self.grants.usable_refresh(token)
+
+    @property
+    def dpop_nonces(self) -> bool:
+        """Whether a DPoP proof must hold the provider's nonce (RFC 9449 §8, §9). Setting it makes a new nonce."""
+        return self.proofs.nonces
+
+    @dpop_nonces.setter
+    def dpop_nonces(self, wanted: bool) -> None:
+        self.proofs.nonces, self.proofs.nonce = wanted, random_secret()
 
     # ── what a test sees ─────────────────────────────────────────────────────────────────────────────
 
@@ -430,23 +444,30 @@ class DevProvider:
         self.note(made)
         return made
 
-    def issue_tokens(self, form: Mapping[str, str], client_id: str, client_secret: str | None) -> tuple[Issued, bool]:
-        """What a token request earns, and whether it is the grant's first. Raises `Refused`."""
-        client = self.grants.authenticate(client_id, client_secret)
+    def issue_tokens(
+        self, form: Mapping[str, str], client: DevClient, jkt: str | None = None
+    ) -> tuple[Issued, bool]:
+        """What a token request of `client` earns, and whether it is the grant's first. `jkt`: the thumbprint of the
+        key that it has proved, and that the tokens are bound to. Raises `Refused`."""
         now = self.now()
+        if client.dpop and jkt is None:
+            raise Refused("invalid_dpop_proof", "This client must prove a key (DPoP).")
         ttl = self.access_token_ttl if self.style == "oidc" or self.refresh_tokens else None
         grant_type = form.get("grant_type", "")
         if grant_type == "authorization_code":
             for name in ("code", "redirect_uri", "code_verifier"):
                 if name not in form:
                     raise Refused("invalid_request", f"{name} is missing.")
-            grant = self.grants.redeem(client, form["code"], form["redirect_uri"], form["code_verifier"], now)
-            return self.grants.issue(grant, now, ttl, refreshable=self.refresh_tokens), True
+            grant = self.grants.redeem(client, form["code"], form["redirect_uri"], form["code_verifier"], now, jkt)
+            return self.grants.issue(grant, now, ttl, refreshable=self.refresh_tokens, jkt=jkt), True
         if grant_type == "refresh_token":
             if "refresh_token" not in form:
                 raise Refused("invalid_request", "refresh_token is missing.")
             scope = form.get("scope", "").replace(",", " ").split()
-            return self.grants.refresh(client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace), False
+            renewed = self.grants.refresh(
+                client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace, jkt
+            )
+            return renewed, False
         if not grant_type:
             raise Refused("invalid_request", "grant_type is missing.")
         raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are served.")

@@ -41,6 +41,7 @@ class _Transaction:
     max_age: float | None = None
     acr: str | None = None
     resource: tuple[str, ...] = ()
+    dpop_jkt: str = ""
     login_hint: str = ""
     session: str = ""
     ended: list[tuple[str, str]] | None = None
@@ -117,6 +118,7 @@ class FrontChannel:
         it.scope = tuple(dict.fromkeys(params.get("scope", "").replace(",", " ").split()))
         it.nonce = params.get("nonce", "")
         it.acr = next(iter(params.get("acr_values", "").split()), None)
+        it.dpop_jkt = params.get("dpop_jkt", "")
         it.resource = tuple(params.get("resource", "").split())
         it.prompt = frozenset(params.get("prompt", "").split())
         it.login_hint = params.get("login_hint", "")
@@ -240,6 +242,7 @@ class FrontChannel:
             it.nonce or None,
             it.acr,
             it.resource,
+            it.dpop_jkt or None,
         )
         code = provider.grants.issue_code(grant, it.redirect_uri, it.code_challenge, provider.now())
         return self._send_back(it, [("code", code)])

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .grants import Access, Refused
-from .messages import NO_STORE, read_bearer, read_client_credentials, read_form
+from .messages import NO_STORE, read_client_credentials, read_form, read_token
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -62,8 +62,8 @@ class GitHubStyle:
         form, _ = await read_form(request)
         renewing = form.get("grant_type") == "refresh_token"
         try:
-            client_id, secret = read_client_credentials(request, form)
-            issued, _ = self._provider.issue_tokens({"grant_type": "authorization_code", **form}, client_id, secret)
+            client = self._provider.grants.authenticate(*read_client_credentials(request, form))
+            issued, _ = self._provider.issue_tokens({"grant_type": "authorization_code", **form}, client)
         except Refused as refused:
             name = "bad_refresh_token" if renewing and refused.error == "invalid_grant" else refused.error
             error, description = _ERRORS.get(name, (name, refused.description))
@@ -161,7 +161,7 @@ class GitHubStyle:
         return response
 
     def _access(self, request: Request) -> Access | None:
-        return self._provider.grants.look_up(read_bearer(request), self._provider.now())
+        return self._provider.grants.look_up(read_token(request)[1], self._provider.now())
 
     def _tell(self, access: Access, name: str, said: Any) -> Response:
         headers = {"x-oauth-scopes": ", ".join(access.scope), "cache-control": "private, max-age=60"}

@@ -74,12 +74,17 @@ DEFAULT_USERS = (
 
 @dataclass
 class DevClient:
-    """A registered application. `client_secret` None makes it a public client (RFC 6749 §2.1)."""
+    """A registered application. `client_secret` None makes it a public client (RFC 6749 §2.1).
+
+    `keys`: public JWKs; a client that has some must sign assertions. `dpop`: it gets bound tokens only (RFC 9449).
+    """
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     redirect_uris: list[str] = field(default_factory=list)
     post_logout_redirect_uris: list[str] = field(default_factory=list)
+    keys: list[Mapping[str, Any]] = field(default_factory=list)
+    dpop: bool = False
 
 
 @dataclass(eq=False)
@@ -94,6 +99,7 @@ class Grant:
     nonce: str | None = None
     acr: str | None = None
     resource: tuple[str, ...] = ()
+    jkt: str | None = None
     ended: bool = False
 
 
@@ -111,6 +117,7 @@ class Access:
     grant: Grant
     scope: tuple[str, ...]
     expires_at: float | None
+    jkt: str | None = None
     revoked: bool = False
 
 
@@ -129,6 +136,7 @@ class Issued:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     expires_in: float | None
+    token_type: str = "Bearer"
 
 
 class Grants:
@@ -163,8 +171,11 @@ class Grants:
             self._codes[value] = Code(grant, redirect_uri, code_challenge, now + CODE_SECONDS)
             return value
 
-    def redeem(self, client: DevClient, code: str, redirect_uri: str, verifier: str, now: float) -> Grant:
-        """The grant behind a code (RFC 6749 §4.1.3, RFC 7636 §4.6). Raises `Refused` with `invalid_grant`."""
+    def redeem(
+        self, client: DevClient, code: str, redirect_uri: str, verifier: str, now: float, jkt: str | None = None
+    ) -> Grant:
+        """The grant behind a code (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10). Raises `Refused` with
+        `invalid_grant`."""
         with self._lock:
             found = self._codes.get(code)
             if found is None or found.grant.client_id != client.client_id:
@@ -179,13 +190,18 @@ class Grants:
                 raise Refused("invalid_grant", "redirect_uri is not that of the authorization request.")
             if not _VERIFIER.match(verifier) or not compare_digest(s256(verifier), found.code_challenge):
                 raise Refused("invalid_grant", "code_verifier does not fit the code_challenge.")
+            if found.grant.jkt not in (None, jkt):
+                raise Refused("invalid_grant", "The proof is not of the key that the code is bound to.")
             return found.grant
 
-    def issue(self, grant: Grant, now: float, ttl: float | None, *, refreshable: bool) -> Issued:
-        """The first tokens of a grant."""
+    def issue(
+        self, grant: Grant, now: float, ttl: float | None, *, refreshable: bool, jkt: str | None = None
+    ) -> Issued:
+        """The first tokens of a grant, bound to the key of `jkt`."""
         with self._lock:
+            grant.jkt = jkt
             refresh_token = self._new_refresh(grant) if refreshable else None
-            return self._issue(grant, grant.scope, now, ttl, refresh_token)
+            return self._issue(grant, grant.scope, now, ttl, refresh_token, jkt)
 
     def refresh(
         self,
@@ -196,6 +212,7 @@ class Grants:
         ttl: float | None,
         rotation: Rotation,
         grace: float,
+        jkt: str | None = None,
     ) -> Issued:
         """New tokens for a refresh token (RFC 6749 §6). Raises `Refused`.
 
@@ -209,17 +226,19 @@ class Grants:
             if found.grant.ended:
                 raise Refused("invalid_grant", "The refresh token was revoked.")
             wanted = tuple(scope) or found.grant.scope
+            if client.client_secret is None and not client.keys and found.grant.jkt != jkt:
+                raise Refused("invalid_grant", "The refresh token is bound to another key.")
             if not set(wanted) <= set(found.grant.scope):
                 raise Refused("invalid_scope", "More scope than was granted.")
             if rotation == "none":
-                return self._issue(found.grant, wanted, now, ttl, None)
+                return self._issue(found.grant, wanted, now, ttl, None, jkt)
             lenient = grace if rotation == "grace" else 0.0
             if found.spent_at is not None and now >= found.spent_at + lenient:
                 found.grant.ended = True
                 raise Refused("invalid_grant", "The refresh token was used before; its whole family is revoked.")
             if found.spent_at is None:
                 found.spent_at = now
-            return self._issue(found.grant, wanted, now, ttl, self._new_refresh(found.grant))
+            return self._issue(found.grant, wanted, now, ttl, self._new_refresh(found.grant), jkt)
 
     def look_up(self, access_token: str, now: float) -> Access | None:
         """A usable access token, or None."""
@@ -265,11 +284,17 @@ class Grants:
             return len(grants)
 
     def _issue(
-        self, grant: Grant, scope: tuple[str, ...], now: float, ttl: float | None, refresh_token: str | None
+        self,
+        grant: Grant,
+        scope: tuple[str, ...],
+        now: float,
+        ttl: float | None,
+        refresh_token: str | None,
+        jkt: str | None,
     ) -> Issued:
         value = self._mint("access")
-        self._access[value] = Access(grant, scope, None if ttl is None else now + ttl)
-        return Issued(grant, scope, value, refresh_token, ttl)
+        self._access[value] = Access(grant, scope, None if ttl is None else now + ttl, jkt)
+        return Issued(grant, scope, value, refresh_token, ttl, "Bearer" if jkt is None else "DPoP")
 
     def _new_refresh(self, grant: Grant) -> str:
         value = self._mint("refresh")

@@ -40,15 +40,16 @@ def read_client_credentials(request: Request, form: Mapping[str, str]) -> tuple[
     return client_id, secret
 
 
-def read_bearer(request: Request) -> str:
-    """The access token of the Authorization header (RFC 6750 §2.1), GitHub's `token` scheme included."""
+def read_token(request: Request) -> tuple[str, str]:
+    """Scheme and access token of the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), GitHub's `token` scheme
+    included."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() in ("bearer", "token") else ""
+    return scheme.lower(), token.strip() if scheme.lower() in ("bearer", "token", "dpop") else ""
 
 
-def refusal(refused: Refused) -> JSONResponse:
-    """RFC 6749 §5.2."""
-    headers = dict(NO_STORE)
+def refusal(refused: Refused, nonce: str = "") -> JSONResponse:
+    """RFC 6749 §5.2; with the nonce that a proof must hold (RFC 9449 §8)."""
+    headers = {**NO_STORE, **({"dpop-nonce": nonce} if nonce else {})}
     if refused.status == 401:
         headers["www-authenticate"] = 'Basic realm="dev"'
     body: dict[str, Any] = {"error": refused.error, "error_description": refused.description}

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .grants import Access
-from .messages import NO_STORE, read_bearer
+from .grants import Access, Refused
+from .messages import NO_STORE
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -62,7 +62,10 @@ class ProtectedAPI:
         return JSONResponse(self._provider.tamper.apply("resource_metadata", document))
 
     async def me(self, request: Request) -> Response:
-        access: Access | None = self._provider.grants.look_up(read_bearer(request), self._provider.now())
+        try:
+            access: Access | None = self._provider.proofs.access(request)
+        except Refused as refused:
+            return badly_proved(refused, self._provider.proofs.nonce)
         if access is None:
             return unauthorized(request, resource_metadata=f"{self._provider.url}{METADATA_PATH}{PATH}")
         grant, wanted = access.grant, self.demand
@@ -104,3 +107,11 @@ def unauthorized(request: Request, *, resource_metadata: str = "") -> Response:
         401,
         {"www-authenticate": f'{challenge}, error="invalid_token", error_description="{description}"'},
     )
+
+
+def badly_proved(refused: Refused, nonce: str) -> Response:
+    """RFC 9449 §7.1, §9: the proof is none, or lacks the nonce."""
+    headers = {"www-authenticate": f'DPoP realm="dev", error="{refused.error}"'}
+    if refused.error == "use_dpop_nonce":
+        headers["dpop-nonce"] = nonce
+    return JSONResponse({"error": refused.error, "error_description": refused.description}, 401, headers)

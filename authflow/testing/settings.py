@@ -47,13 +47,17 @@ def _github(dev: DevProvider, client: DevClient, settings: Mapping[str, Any]) ->
 
 
 def register(client: DevClient, provider: Provider) -> None:
-    """Adds to the client what `provider` will send as redirect URIs."""
+    """Adds to the client what `provider` will send as redirect URIs, and the public half of the key that it signs
+    with."""
     loopback = [f"http://{host}{provider.callback_path}" for host in ("127.0.0.1", "[::1]")]
     if provider.loopback_port:
         loopback.append(f"http://{provider.loopback_host}:{provider.loopback_port}{provider.callback_path}")
     for uri in (provider.redirect_uri, *loopback):
         if uri and uri not in client.redirect_uris:
             client.redirect_uris.append(uri)
+    key = provider.private_key
+    if key is not None and provider.client_auth in (None, "private_key_jwt") and key.public_jwk() not in client.keys:
+        client.keys.append(key.public_jwk())
     after = provider.post_logout_redirect_uri
     if after and after not in client.post_logout_redirect_uris:
         client.post_logout_redirect_uris.append(after)

@@ -8,6 +8,7 @@
 // Signing in: anybody may, the password is `pw-` and the name. A request with `login_hint` is approved at once
 // as that user; `login_hint=deny` is refused at once. Without one, a human or a browser fills in the forms.
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -46,6 +47,8 @@ const clients = [
   client('private-key-jwt', {
     token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
   }),
+  client('dpop', { dpop_bound_access_tokens: true }),
+  client('dpop-nonce', { dpop_bound_access_tokens: true }),
   client('es256', { id_token_signed_response_alg: 'ES256' }),
   client('ps256', { id_token_signed_response_alg: 'PS256' }),
   client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
@@ -97,6 +100,11 @@ const provider = new Provider(ISSUER, {
   },
   features: {
     devInteractions: { enabled: false },
+    dPoP: {
+      enabled: true,
+      nonceSecret: randomBytes(32),
+      requireNonce: (ctx) => ctx.oidc.client?.clientId === 'dpop-nonce',
+    },
     introspection: { enabled: true },
     revocation: { enabled: true },
     rpInitiatedLogout: {
