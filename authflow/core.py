@@ -7,6 +7,7 @@ a human; that is `operations.py`.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import secrets
 import sys
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, cast, overload
 
 import msgspec
 
@@ -345,16 +346,30 @@ class SessionCore:
         """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
         return explain(self._settled(), self._provider, self._run.ledger.now())
 
-    def diagram(self, format: Literal["mermaid", "dot", "svg"] = "mermaid") -> str:
-        """The chart with the present state lit, as text in `format`."""
+    @overload
+    def diagram(self, format: Literal["mermaid", "dot", "svg", "html"] = "mermaid") -> str: ...
+
+    @overload
+    def diagram(self, format: Literal["png"]) -> bytes: ...
+
+    def diagram(self, format: Literal["mermaid", "dot", "svg", "html", "png"] = "mermaid") -> str | bytes:
+        """The chart with the present state lit: as text, as a page of its own, or as a picture (bytes; the extra
+        `png`). Raises `NotSupported` for another format, `ConfigurationError` without the extra."""
+        from .diagrams import RENDERERS, draw
+
+        if format not in RENDERERS:
+            raise NotSupported(f"There is no diagram format {format!r}.", hint=f"Formats: {', '.join(RENDERERS)}.")
+        return draw(format, state=self.state, title=f"A login at {self._provider.label}")
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows for a session: its chart, in the reader's colours."""
         from .diagrams import draw
 
-        try:
-            return draw(format, state=self.state)
-        except KeyError:
-            raise NotSupported(
-                f"There is no diagram format {format!r}.", hint="Formats: mermaid, dot, svg."
-            ) from None
+        return draw("svg", state=self.state, title=f"A login at {self._provider.label}", theme="auto", id=self._id())
+
+    def _id(self) -> str:
+        """A name for drawings of this session, so that several stand on one page."""
+        return f"s{hashlib.sha256(str(self._key).encode()).hexdigest()[:8]}"
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ FOLDER: Final = click.option(
 
 @click.group("diagram")
 def command() -> None:
-    """Write or check the pictures of the chart: SVG for light and dark pages, Mermaid, Graphviz.
+    """Write or check the pictures of the chart, of what goes over the wire, and of each provider's chart.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def write(folder: Path) -> None:
     for path in written:
         click.echo(f"written {folder / path}")
     if not written:
-        click.echo(f"{folder}: all {len(files.render_all())} files are as the chart says.")
+        click.echo(f"{folder}: all {len(files.render_all()) + 1} files are as the chart says.")
 
 
 @command.command("check")
@@ -67,4 +67,4 @@ def check(folder: Path) -> None:
     if stale:
         click.echo(f"To renew: authflow diagram write --folder {folder}", err=True)
         sys.exit(1)
-    click.echo(f"{folder}: all {len(files.render_all())} files are as the chart says.")
+    click.echo(f"{folder}: all {len(files.render_all()) + 1} files are as the chart says.")

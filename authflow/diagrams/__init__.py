@@ -11,14 +11,47 @@ Rule 2: the same chart gives the same bytes, on every machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, overload
 
 from ..chart import CHART, Row, State
-from . import dot, mermaid, svg
+from . import dot, mermaid, page, png, svg
 
-Format = Literal["svg", "mermaid", "dot"]
+Format = Literal["svg", "mermaid", "dot", "html", "png"]
 
-RENDERERS: Final[dict[str, Callable[..., str]]] = {"svg": svg.render, "mermaid": mermaid.render, "dot": dot.render}
+
+def _png(chart: tuple[Row, ...], **looks: Any) -> bytes:
+    return png.render(svg.render(chart, **looks))
+
+
+RENDERERS: Final[dict[str, Callable[..., str | bytes]]] = {
+    "svg": svg.render,
+    "mermaid": mermaid.render,
+    "dot": dot.render,
+    "html": page.render,
+    "png": _png,
+}
+
+
+@overload
+def draw(
+    format: Literal["svg", "mermaid", "dot", "html"] = "svg",
+    *,
+    state: State | None = None,
+    chart: tuple[Row, ...] = CHART,
+    title: str = "A login",
+    **looks: Any,
+) -> str: ...
+
+
+@overload
+def draw(
+    format: Literal["png"],
+    *,
+    state: State | None = None,
+    chart: tuple[Row, ...] = CHART,
+    title: str = "A login",
+    **looks: Any,
+) -> bytes: ...
 
 
 def draw(
@@ -28,10 +61,11 @@ def draw(
     chart: tuple[Row, ...] = CHART,
     title: str = "A login",
     **looks: Any,
-) -> str:
-    """The chart as `format`, with the present `state` lit.
+) -> str | bytes:
+    """The chart as `format`, with the present `state` lit. `png` is bytes, and needs the extra `png`.
 
-    `svg` also takes `theme` ("light", "dark", or "auto", which follows the reader's) and `id` (unique on the
-    page). Raises `KeyError` for a format there is no renderer for.
+    `svg` and `png` also take `theme` ("light", "dark", or "auto", which follows the reader's) and `id` (unique on
+    the page), and what to show on the chart: see `svg.render`. Raises `KeyError` for a format there is no renderer
+    for, `ConfigurationError` for a picture without the extra.
     """
     return RENDERERS[format](chart, current=state, title=title, **looks)

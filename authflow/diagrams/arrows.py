@@ -20,6 +20,14 @@ class Tone(StrEnum):
     FAIL = "fail"  # something went wrong, or the session ended without the user asking for it
 
 
+class Edge(NamedTuple):
+    """One transition: a trigger in one state."""
+
+    source: State
+    trigger: Trigger
+    target: State
+
+
 class Arrow(NamedTuple):
     """One arrow of the drawing."""
 
@@ -33,6 +41,10 @@ class Arrow(NamedTuple):
     def route(self) -> tuple[State, State, Tone]:
         """What a drawing knows an arrow by."""
         return (self.source, self.target, self.tone)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return tuple(Edge(self.source, trigger, self.target) for trigger in self.triggers)
 
     @property
     def text(self) -> str:
@@ -59,6 +71,17 @@ def arrows(chart: tuple[Row, ...]) -> tuple[Arrow, ...]:
         Arrow(source, target, tuple(triggers), emits, tone)
         for (source, target, emits, tone), triggers in grouped.items()
     )
+
+
+def edges(chart: tuple[Row, ...]) -> tuple[Edge, ...]:
+    """Every transition of `chart`, in the order of its rows."""
+    return tuple(Edge(source, row.trigger, row.target) for row in chart for source in row.sources)
+
+
+def states(chart: tuple[Row, ...]) -> tuple[State, ...]:
+    """The states that `chart` speaks of, in their own order."""
+    found = {state for edge in edges(chart) for state in (edge.source, edge.target)}
+    return tuple(state for state in State if state in found)
 
 
 def kind_of(state: State) -> str:

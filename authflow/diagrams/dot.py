@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..chart import CHART, Row, State
-from .arrows import Tone, arrows, kind_of
+from .arrows import Tone, arrows, kind_of, states
 
 FILL: Final = {"start": "#f8fafc", "busy": "#eff6ff", "good": "#ecfdf5", "end": "#f8fafc"}
 LINE: Final = {"start": "#94a3b8", "busy": "#2563eb", "good": "#059669", "end": "#94a3b8"}
@@ -30,7 +30,7 @@ def render(chart: tuple[Row, ...] = CHART, *, current: State | None = None, titl
         '    edge [fontname="Helvetica", fontsize="10", fontcolor="#475569"]',
         '    start [shape="point", label=""]',
     ]
-    for state in State:
+    for state in states(chart):
         kind = kind_of(state)
         looks = [f"fillcolor={quote(FILL[kind])}", f"color={quote(LINE[kind])}"]
         looks += ['peripheries="2"'] if kind == "end" else []

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from ..chart import State
 from .arrows import Arrow, Tone
+from .text import Box, width
 
 WIDTH: Final = 1372
 HEIGHT: Final = 550
@@ -22,41 +23,13 @@ SIGNAL: Final = 11.5  # of a signal
 NAME: Final = 15.5  # of a state
 
 
-class Box(NamedTuple):
-    """A rectangle by its edges."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def x(self) -> float:
-        return (self.left + self.right) / 2
-
-    @property
-    def y(self) -> float:
-        return (self.top + self.bottom) / 2
-
-    def holds(self, x: float, y: float) -> bool:
-        return self.left <= x <= self.right and self.top <= y <= self.bottom
-
-    def meets(self, other: Box) -> bool:
-        return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
-        )
-
-
 class Route(NamedTuple):
     """The corners an arrow goes by, and where its label's first line is centred."""
 
     points: tuple[tuple[float, float], ...]
     label: tuple[float, float]
     stacked: bool = False  # one trigger a line
-    split: bool = False  # the line runs between the triggers and the signal
+    split: float = 0  # from the triggers to the signal, where the line runs between them
     beside: bool = False  # the label begins at its place instead of being centred there
 
 
@@ -93,14 +66,16 @@ BOXES: Final[dict[State, Box]] = {
 }
 
 PANEL: Final = Box(782, 62, 1086, 426)  # session.live
+LOW_PANEL: Final = Box(782, 208, 1086, 426)  # the same when nothing is ever renewed
+BADGE: Final = 15.0  # how high the number on an arrow is
 
 S = State
 
 ROUTES: Final[dict[tuple[State, State, Tone], Route]] = {
     # along the row
-    (S.IDLE, S.AUTHORIZING, Tone.PLAIN): Route(((200, ROW), (298, ROW)), (246, ROW - 12)),
-    (S.AUTHORIZING, S.EXCHANGING, Tone.PLAIN): Route(((448, ROW), (528, ROW)), (486, ROW - 12)),
-    (S.EXCHANGING, S.AUTHENTICATED, Tone.ENTER): Route(((678, ROW), (800, ROW)), (730, ROW - 12), split=True),
+    (S.IDLE, S.AUTHORIZING, Tone.PLAIN): Route(((200, ROW), (298, ROW)), (246, ROW - 16)),
+    (S.AUTHORIZING, S.EXCHANGING, Tone.PLAIN): Route(((448, ROW), (528, ROW)), (486, ROW - 16)),
+    (S.EXCHANGING, S.AUTHENTICATED, Tone.ENTER): Route(((678, ROW), (800, ROW)), (730, ROW - 16), split=31),
     (S.AUTHENTICATED, S.LOGGED_OUT, Tone.PLAIN): Route(((1016, 289), (1201, 289)), (1142, 261)),
     (S.AUTHENTICATED, S.LOGGED_OUT, Tone.FAIL): Route(((1016, 311), (1201, 311)), (1142, 327)),
     # above it
@@ -108,7 +83,7 @@ ROUTES: Final[dict[tuple[State, State, Tone], Route]] = {
         ((355, 275), (355, 248), (391, 248), (391, 275)), (373, 220), stacked=True
     ),
     (S.AUTHORIZING, S.AUTHENTICATED, Tone.ENTER): Route(
-        ((427, 275), (427, 228), (820, 228), (820, 275)), (603, 216), split=True
+        ((427, 275), (427, 228), (820, 228), (820, 275)), (603, 216), split=26
     ),
     (S.AUTHENTICATED, S.REFRESHING, Tone.PLAIN): Route(((842, 275), (842, 143)), (842, 186)),
     (S.REFRESHING, S.AUTHENTICATED, Tone.FAIL): Route(((908, 143), (908, 275)), (908, 202)),
@@ -123,33 +98,19 @@ ROUTES: Final[dict[tuple[State, State, Tone], Route]] = {
         ((890, 325), (890, 352), (926, 352), (926, 325)), (908, 368), stacked=True
     ),
     (S.LOGGED_OUT, S.AUTHENTICATED, Tone.ENTER): Route(
-        ((1254, 325), (1254, 396), (986, 396), (986, 325)), (1160, 384), split=True
+        ((1254, 325), (1254, 396), (986, 396), (986, 325)), (1160, 384), split=26
     ),
     (S.AUTHORIZING, S.IDLE, Tone.FAIL): Route(
-        ((373, 325), (373, 378), (170, 378), (170, 325)), (272, 366), split=True
+        ((373, 325), (373, 378), (170, 378), (170, 325)), (272, 366), split=26
     ),
     (S.EXCHANGING, S.IDLE, Tone.FAIL): Route(
-        ((603, 325), (603, 426), (140, 426), (140, 325)), (440, 414), split=True
+        ((603, 325), (603, 426), (140, 426), (140, 325)), (440, 414), split=26
     ),
     (S.IDLE, S.AUTHENTICATED, Tone.ENTER): Route(
-        ((110, 325), (110, 474), (830, 474), (830, 325)), (440, 462), split=True
+        ((110, 325), (110, 474), (830, 474), (830, 325)), (440, 462), split=26
     ),
     (S.LOGGED_OUT, S.IDLE, Tone.PLAIN): Route(((1296, 325), (1296, 522), (80, 522), (80, 325)), (440, 522)),
 }
-
-# Advance widths in 1/1000 em of DejaVu Sans, the widest of the common system fonts: what fits here fits
-# with every reader. What is not listed is taken for a wide letter.
-_ADVANCE: Final = {
-    **dict.fromkeys("bdghnpquk", 635), **dict.fromkeys("aeo", 614), **dict.fromkeys("vxyc", 592),
-    **dict.fromkeys("ijl", 278), "f": 352, "t": 392, "r": 411, "s": 521, "z": 525, "m": 974, "w": 818,
-    "_": 500, "·": 318, " ": 318, ".": 318, ":": 337, ",": 318,
-}  # fmt: skip
-
-
-def width(text: str, size: float) -> float:
-    """How wide `text` is at most, in a font of `size`."""
-    return sum(_ADVANCE.get(letter, 840) for letter in text) * size / 1000
-
 
 def label(arrow: Arrow, route: Route) -> tuple[Text, ...]:
     """The lines of an arrow's label: its triggers, then the signal in small."""
@@ -157,16 +118,38 @@ def label(arrow: Arrow, route: Route) -> tuple[Text, ...]:
     x, y = route.label
     lines = [Text(x, y + LINE * index, name, LABEL, route.beside) for index, name in enumerate(names)]
     if arrow.emits:
-        lines.append(Text(x, lines[-1].y + (26 if route.split else LINE - 1), arrow.emits, SIGNAL, route.beside))
+        lines.append(Text(x, lines[-1].y + (route.split or LINE - 1), arrow.emits, SIGNAL, route.beside))
     return tuple(line._replace(over=crosses(route, line.box)) for line in lines)
 
 
-def crosses(route: Route, box: Box) -> bool:
-    """Whether the arrow runs through `box`. Arrows go along the axes only."""
-    return any(
-        Box(min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1).meets(box)
+def badge(text: str, route: Route, taken: Iterable[Box]) -> Box:
+    """Where the number on an arrow stands: on its line, as near to its beginning as nothing else is."""
+    half = max(BADGE, width(text, 10, bold=True) + 9) / 2
+    obstacles = tuple(taken)
+    first: Box | None = None
+    for (ax, ay), (bx, by) in pairwise(route.points):
+        length = abs(bx - ax) + abs(by - ay)
+        for step in range(3, int(length / 4) - 2):
+            part = step * 4 / length
+            x, y = ax + (bx - ax) * part, ay + (by - ay) * part
+            box = Box(x - half, y - BADGE / 2, x + half, y + BADGE / 2)
+            first = first or box
+            if not any(box.meets(other) for other in obstacles):
+                return box
+    return first or Box(*route.points[0], *route.points[0])
+
+
+def strokes(route: Route) -> tuple[Box, ...]:
+    """The straight pieces of an arrow, as thin boxes. Arrows go along the axes only."""
+    return tuple(
+        Box(min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1)
         for a, b in pairwise(route.points)
     )
+
+
+def crosses(route: Route, box: Box) -> bool:
+    """Whether the arrow runs through `box`."""
+    return any(stroke.meets(box) for stroke in strokes(route))
 
 
 def routes(drawn: Iterable[Arrow]) -> tuple[dict[Arrow, Route], float]:

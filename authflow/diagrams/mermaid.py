@@ -9,7 +9,8 @@ import json
 from typing import Final
 
 from ..chart import CHART, Row, State
-from .arrows import arrows, kind_of
+from .arrows import arrows, kind_of, states
+from .text import printable
 
 STYLES: Final = {
     "start": "fill:#f8fafc,stroke:#94a3b8,color:#0f172a",
@@ -24,17 +25,17 @@ _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 def escape(text: str) -> str:
     """`text` for a label: what Mermaid could take for its own becomes an entity, `#58;` for a colon."""
-    return "".join(ch if ch in _PLAIN else f"#{ord(ch)};" for ch in text)
+    return "".join(ch if ch in _PLAIN else f"#{ord(ch)};" for ch in printable(text))
 
 
 def render(chart: tuple[Row, ...] = CHART, *, current: State | None = None, title: str = "A login") -> str:
     """The chart as a Mermaid state diagram; `current` is lit."""
     lines = ["---", f"title: {json.dumps(title)}", "---", "stateDiagram-v2", "    direction LR", ""]
-    lines += [f'    state "{escape(state)}" as {state}' for state in State]
+    lines += [f'    state "{escape(state)}" as {state}' for state in states(chart)]
     lines += ["", f"    [*] --> {State.IDLE}"]
     for arrow in arrows(chart):
         label = arrow.text + (f" / {arrow.emits}" if arrow.emits else "")
         lines.append(f"    {arrow.source} --> {arrow.target} : {escape(label)}")
     lines += ["", *(f"    classDef {kind} {style}" for kind, style in STYLES.items())]
-    lines += [f"    class {state} {'current' if state is current else kind_of(state)}" for state in State]
+    lines += [f"    class {state} {'current' if state is current else kind_of(state)}" for state in states(chart)]
     return "\n".join(lines) + "\n"

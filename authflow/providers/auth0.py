@@ -53,6 +53,7 @@ class Auth0(Provider):
             issuer=f"https://{domain}/",
             discovery=True,
             openid=True,
+            refresh_tokens=offline,
             scopes=("openid", "offline_access") if offline else ("openid",),
             user_scopes=("profile", "email"),
             authorization_params={} if audience is None else {"audience": audience},

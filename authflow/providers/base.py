@@ -65,6 +65,7 @@ class CommonSettings(TypedDict, total=False):
     assertion_headers: Mapping[str, str]
     algorithms: Sequence[str]
     leeway: float
+    refresh_tokens: bool
     rotation: Rotation
     timeout: float
     post_logout_redirect_uri: str | None
@@ -160,6 +161,7 @@ class Provider:
     jwks_uri: str | None = None
     algorithms: Sequence[str] = ID_TOKEN_ALGORITHMS
     leeway: float = 60.0  # seconds of clock skew allowed in exp, nbf, iat; at most 300
+    refresh_tokens: bool = True  # whether this application can have any: its chart shows it
     rotation: Rotation = "unknown"  # what happens to a refresh token when it is used
     timeout: float = 10.0  # seconds, total, of one call to the provider
     allow_insecure_loopback: bool = False  # http:// endpoints on loopback, for development only

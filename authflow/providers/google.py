@@ -59,6 +59,7 @@ class Google(Provider):
             issuer_aliases=("accounts.google.com",),
             discovery=True,
             openid=True,
+            refresh_tokens=offline,
             scopes=("openid",),
             user_scopes=("profile", "email"),
             scope_aliases={"profile": f"{_USERINFO}.profile", "email": f"{_USERINFO}.email"},

@@ -27,8 +27,8 @@ class LinkedIn(Provider):
     `http://localhost:8484/callback/linkedin`, or set `loopback_port`. Without a client secret (LinkedIn must
     enable PKCE for the application) it is `http://127.0.0.1` with any port.
 
-    Access tokens live about 60 days. Refresh tokens are for approved partners only; there is no revocation
-    and no logout endpoint, and no groups.
+    Access tokens live about 60 days. Refresh tokens are for approved partners only (`refresh_tokens=True`);
+    there is no revocation and no logout endpoint, and no groups.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class LinkedIn(Provider):
             client_auth="none" if native else "client_secret_post",
             loopback_host="127.0.0.1" if native else "localhost",
             loopback_port=0 if native else 8484,
+            refresh_tokens=False,
             omits_nonce=True,
             refuses_code_verifier=not native,
             api_origins=("https://api.linkedin.com",),

@@ -75,6 +75,7 @@ class Microsoft(Provider):
             issuer_claim_template=f"{authority}/{{tid}}/v2.0",
             discovery=True,
             openid=True,
+            refresh_tokens=offline,
             scopes=("openid", "offline_access") if offline else ("openid",),
             user_scopes=("profile", "email", "User.Read"),
             id_path="{oid}.{tid}",  # made by fetch_user; no path leads to it, so nothing else can stand in

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from authflow.diagrams import draw
-from authflow.diagrams.svg import PALETTE
+from authflow.diagrams.paint import PALETTE
 
 BOXES = """() => [...document.querySelectorAll('svg text')].map(text => {
   const box = text.getBoundingClientRect();

@@ -10,8 +10,10 @@ import pytest
 
 from authflow.chart import CHART, Actor, Row, State, Trigger
 from authflow.diagrams.arrows import arrows
-from authflow.diagrams.layout import BOXES, HEIGHT, PANEL, WIDTH, Box, label, routes, width
-from authflow.diagrams.svg import PALETTE, render
+from authflow.diagrams.layout import BOXES, HEIGHT, PANEL, WIDTH, label, routes, strokes
+from authflow.diagrams.paint import PALETTE
+from authflow.diagrams.svg import render
+from authflow.diagrams.text import Box, width
 
 THEMES = ("light", "dark", "auto")
 NS = "{http://www.w3.org/2000/svg}"
@@ -25,14 +27,6 @@ def edges(text: str) -> set[tuple[str, str, str]]:
         for trigger in group.get("data-edge", "").split():
             found.add((group.get("data-source"), trigger, group.get("data-target")))
     return found
-
-
-def strokes(points: tuple[tuple[float, float], ...]) -> list[Box]:
-    """The straight pieces of an arrow, as thin boxes."""
-    return [
-        Box(min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1)
-        for a, b in pairwise(points)
-    ]
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -74,7 +68,7 @@ def test_no_label_overlaps_the_arrow_of_another() -> None:
         for arrow, lines in LABELS.items()
         for line in lines
         for other, route in ROUTES.items()
-        if other is not arrow and any(line.box.meets(stroke) for stroke in strokes(route.points))
+        if other is not arrow and any(line.box.meets(stroke) for stroke in strokes(route))
     ]
 
     assert found == []
@@ -84,8 +78,8 @@ def test_no_two_arrows_cross_or_touch() -> None:
     found = [
         (a.text, b.text)
         for (a, one), (b, two) in combinations(ROUTES.items(), 2)
-        for first in strokes(one.points)
-        for second in strokes(two.points)
+        for first in strokes(one)
+        for second in strokes(two)
         if first.meets(second)
     ]
 
@@ -102,7 +96,7 @@ def test_an_arrow_runs_along_the_axes_from_its_source_to_its_target() -> None:
 
 def test_no_arrow_runs_through_a_state() -> None:
     for route in ROUTES.values():
-        for stroke in strokes(route.points):
+        for stroke in strokes(route):
             inside = [Box(b.left + 2, b.top + 2, b.right - 2, b.bottom - 2) for b in BOXES.values()]
             assert not any(stroke.meets(box) for box in inside)
 
@@ -190,7 +184,7 @@ def test_an_id_that_would_break_the_page_is_refused(name: str) -> None:
 
 
 def test_an_unknown_theme_is_refused() -> None:
-    with pytest.raises(ValueError, match="light, dark and auto"):
+    with pytest.raises(ValueError, match="light, dark, auto and page"):
         render(theme="sepia")
 
 

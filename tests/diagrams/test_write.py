@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authflow.chart import CHART, State
-from authflow.diagrams import draw
+from authflow.diagrams import RENDERERS, draw
 from authflow.diagrams.write import check, render_all, write
 
 FOLDER = Path(__file__).parents[2] / "diagrams"
@@ -22,7 +22,8 @@ def test_the_committed_diagrams_are_those_of_the_chart() -> None:
 def test_a_new_folder_gets_every_file(tmp_path: Path) -> None:
     written = write(tmp_path / "new" / "diagrams")
 
-    assert written == ["chart.mmd", "chart.dot", "chart-light.svg", "chart-dark.svg", "README.md"]
+    assert written == [*render_all(), "chart.png"]
+    assert {"chart.mmd", "chart.dot", "chart-light.svg", "chart-dark.svg", "README.md", "index.html"} <= set(written)
     assert check(tmp_path / "new" / "diagrams") == []
 
 
@@ -45,7 +46,22 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
 def test_a_changed_chart_changes_every_file() -> None:
     before, after = render_all(), render_all(CHART[:-1])
 
-    assert all(before[path] != after[path] for path in before)
+    assert all(before[path] != after[path] for path in before if not path.startswith("flows/"))
+
+
+def test_the_folder_holds_nothing_else() -> None:
+    found = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+
+    assert found == {*render_all(), "chart.png"}
+
+
+def test_a_picture_of_another_chart_is_stale(tmp_path: Path) -> None:
+    write(tmp_path, CHART[:-1])
+    picture = (tmp_path / "chart.png").read_bytes()
+    write(tmp_path)
+    (tmp_path / "chart.png").write_bytes(picture)
+
+    assert check(tmp_path) == ["chart.png"]
 
 
 def test_the_bytes_are_the_same_in_another_process() -> None:
@@ -72,16 +88,30 @@ def test_the_readme_shows_the_picture_and_every_row() -> None:
         assert f"| `{row.trigger}` | {', '.join(row.sources)} | {row.target} | " in text
 
 
+def test_the_readme_and_the_page_show_every_drawing() -> None:
+    files = render_all()
+    text, shown = files["README.md"].decode(), files["index.html"].decode()
+
+    for path in files:
+        if path.endswith((".svg", ".mmd", ".dot")):
+            assert f"({path})" in text or f'"{path}"' in text
+    assert shown.count("<svg ") == 1 + len(
+        [path for path in files if path.startswith(("flows/", "providers/")) and path.endswith(".svg")]
+    )
+
+
 def test_every_format_has_its_renderer() -> None:
     assert draw("svg").startswith("<svg ")
     assert "stateDiagram-v2" in draw("mermaid")
     assert draw("dot").startswith("digraph ")
+    assert draw("html").startswith("<!doctype html>")
+    assert draw("png").startswith(b"\x89PNG")
 
 
 def test_the_present_state_is_lit_in_every_format() -> None:
-    assert all(draw(format, state=State.REFRESHING) != draw(format) for format in ("svg", "mermaid", "dot"))
+    assert all(draw(format, state=State.REFRESHING) != draw(format) for format in RENDERERS)
 
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(KeyError):
-        draw("png")
+        draw("gif")
