@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         SignInRequired,
         TemporarilyUnavailable,
     )
-    from .events import AuthEvent, Origin
+    from .events import AuthEvent, Origin, StepUp
     from .manager import AsyncSessionManager, SessionManager
-    from .operations import Completion, LogoutResult
+    from .operations import Completion, LogoutResult, LogoutReturn, ProviderLogout
     from .records import Group, Key, Token, User
     from .sealing import generate_key
     from .session import AsyncSession, AuthorizationRequest, Session
@@ -56,6 +56,9 @@ _HOME = {
     "AuthorizationRequest": "session",
     "Completion": "operations",
     "LogoutResult": "operations",
+    "LogoutReturn": "operations",
+    "ProviderLogout": "operations",
+    "StepUp": "events",
     "Group": "records",
     "Key": "records",
     "Token": "records",
@@ -82,11 +85,14 @@ __all__ = [
     "LoginFailed",
     "LoginTimedOut",
     "LogoutResult",
+    "LogoutReturn",
     "Origin",
+    "ProviderLogout",
     "Session",
     "SessionManager",
     "SignInRequired",
     "State",
+    "StepUp",
     "SystemClock",
     "TemporarilyUnavailable",
     "Token",

@@ -52,7 +52,9 @@ from .protocol.userinfo import merge_claims, read_profile
 from .records import Profile, Token
 
 if TYPE_CHECKING:
+    from .protocol.introspection import Introspection
     from .protocol.jwks import IssuerKeys
+    from .protocol.logout_token import LogoutToken
     from .providers.base import Provider
 
 METADATA_SECONDS = 300.0
@@ -290,15 +292,9 @@ def verified_claims(
     acr_values: Sequence[str] = (),
     previous_claims: Mapping[str, Any] | None = None,
 ) -> Flow[dict[str, Any]]:
-    """The claims of an ID token, with the keys that are at hand or else fetched.
-
-    A token that fits no key at hand has them fetched once; for an unknown kid at most once a minute. Keys
-    older than five minutes are renewed, and go on serving for a day while that fails.
-    """
+    """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`)."""
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
     from .protocol.id_token import verify_id_token
-    from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
-    from .protocol.jwt import UnknownKey
 
     def verify(keys: IssuerKeys | None) -> dict[str, Any]:
         return verify_id_token(
@@ -306,6 +302,24 @@ def verified_claims(
             access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
             previous_claims=previous_claims,
         )  # fmt: skip
+
+    return (yield from with_keys(provider, metadata, directory, verify, now))
+
+
+def with_keys(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    verify: Callable[[IssuerKeys | None], T],
+    now: float,
+) -> Flow[T]:
+    """What `verify` makes of something that the provider signed, with the keys that are at hand or else fetched.
+
+    What fits no key at hand has them fetched once; for an unknown kid at most once a minute. Keys older than five
+    minutes are renewed, and go on serving for a day while that fails.
+    """
+    from .protocol.jwks import IssuerKeys, build_jwks_request, read_jwks
+    from .protocol.jwt import UnknownKey
 
     kept = directory.keys(metadata)
     fresh = kept is not None and kept.is_fresh(now)
@@ -328,6 +342,18 @@ def verified_claims(
     else:
         directory.keep_keys(metadata, found)
     return verify(found)
+
+
+def logout_claims(
+    provider: Provider, metadata: ServerMetadata, directory: Directory, logout_token: object, *, now: float
+) -> Flow[LogoutToken]:
+    """Who a provider says signed out, by a logout token that passed every check (see `with_keys`)."""
+    from .protocol.logout_token import verify_logout_token
+
+    def verify(keys: IssuerKeys | None) -> LogoutToken:
+        return verify_logout_token(provider, metadata, keys.keys if keys else (), logout_token, now=now)
+
+    return (yield from with_keys(provider, metadata, directory, verify, now))
 
 
 def fetch_profile(
@@ -366,6 +392,34 @@ def revoke(provider: Provider, metadata: ServerMetadata, *, token: str, token_ty
         error.add_facts(phase=Phase.REVOKE)
         raise
     return True
+
+
+def introspect(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    *,
+    token: str,
+    token_type_hint: str,
+    signed: bool,
+    now: float,
+) -> Flow[Introspection]:
+    """What the provider says of a token now (RFC 7662); `signed`: in a JWT whose signature counts (RFC 9701)."""
+    from .protocol import introspection
+
+    moment = yield from client_moment(provider)
+    request = introspection.build_introspection_request(
+        provider, metadata, moment, token=token, token_type_hint=token_type_hint, signed=signed
+    )
+    response = yield from ask(request)
+    if not signed:
+        return introspection.read_introspection_response(provider, response)
+    answer = introspection.check_signed_introspection(provider, response)
+
+    def verify(keys: IssuerKeys | None) -> Introspection:
+        return introspection.verify_signed_introspection(provider, metadata, keys.keys if keys else (), answer)
+
+    return (yield from with_keys(provider, metadata, directory, verify, now))
 
 
 def ask(request: httpx.Request) -> Flow[httpx.Response]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
@@ -29,17 +29,18 @@ from .engine import next_deadline
 from .errors import AuthflowError, ConfigurationError, ErrorInfo, ManagerClosed, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
 from .http import AsyncHttp, Http
-from .operations import Completion, LogoutResult
+from .operations import Completion, LogoutResult, LogoutReturn, ProviderLogout
 from .providers.base import Provider
 from .records import Key, decode_profile
 from .sealing import KeyRing, Sealer, keys_and_vault
-from .session import AsyncSession, Session, refuse_when_closed
+from .session import AsyncAuthorizationRequest, AsyncSession, AuthorizationRequest, Session, refuse_when_closed
 from .signals import SIGNALS, AuthSignal, Signals
 from .stores import MemoryStore, Store
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from .operations.initiated import Invitation
     from .scheduler import AsyncScheduler, Scheduler
 
 LOOK_AGAIN = 1.0  # seconds, after a store could not be read
@@ -333,6 +334,49 @@ class SessionManager(_Manager[Session]):
         """
         return self._do(operations.complete(self._house, callback, binding, None))
 
+    def initiate_login(
+        self,
+        request: str | Mapping[str, str],
+        *,
+        owner: str = "",
+        allowed_targets: Sequence[str] = (),
+        **arguments: Any,
+    ) -> AuthorizationRequest:
+        """Begins the login that another site asks for (OpenID Connect Core §4): send the browser to its `url`.
+
+        `request`: the URL or form that arrived at your `initiate_login_uri`. The issuer must be one of this manager's;
+        a `target_link_uri` must be among `allowed_targets` (one that ends in `/` stands for all beneath it) and is the
+        `app_data` of the `Completion`, as `{"target_link_uri": …}`. Further arguments are those of `begin`. Raises
+        `CallbackRejected`, and what `begin` raises.
+        """
+        invited = operations.read_invitation(self._house, request, allowed_targets)
+        session = self._find(Key(owner, invited.provider, ""))
+        return session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
+
+    def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
+        """The browser is back from the provider's logout page: `request` is its URL as it arrived.
+
+        Raises `CallbackRejected` for a state that belongs to no logout of this application, or none.
+        """
+        return self._do(operations.complete_logout(self._house, request))
+
+    def back_channel_logout(self, logout_token: str) -> ProviderLogout:
+        """The provider says that somebody signed out (OpenID Connect Back-Channel Logout 1.0): every session that is
+        meant ends, in whichever process, with `on_logout` of origin `provider`.
+
+        `logout_token`: from the form that was posted to your `backchannel_logout_uri`. Answer 200, or 400 to what
+        this raises: `ValidationFailed` for a token that fails a check.
+        """
+        return self._do(operations.back_channel_logout(self._house, logout_token))
+
+    def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
+        """The provider's page asks, in the human's browser, to sign out (OpenID Connect Front-Channel Logout 1.0).
+
+        `request`: the URL that arrived at your `frontchannel_logout_uri`; it must name `iss` and `sid`. Raises
+        `ValidationFailed`, `CallbackRejected`.
+        """
+        return self._do(operations.front_channel_logout(self._house, request))
+
     def restore(self) -> list[RestoreReport]:
         """Brings every stored session back; never raises for one of them."""
         reports = []
@@ -465,6 +509,31 @@ class AsyncSessionManager(_Manager[AsyncSession]):
     async def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
         """See `SessionManager.complete`."""
         return await self._do(operations.complete(self._house, callback, binding, None))
+
+    async def initiate_login(
+        self,
+        request: str | Mapping[str, str],
+        *,
+        owner: str = "",
+        allowed_targets: Sequence[str] = (),
+        **arguments: Any,
+    ) -> AsyncAuthorizationRequest:
+        """See `SessionManager.initiate_login`."""
+        invited = operations.read_invitation(self._house, request, allowed_targets)
+        session = self._find(Key(owner, invited.provider, ""))
+        return await session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
+
+    async def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
+        """See `SessionManager.complete_logout`."""
+        return await self._do(operations.complete_logout(self._house, request))
+
+    async def back_channel_logout(self, logout_token: str) -> ProviderLogout:
+        """See `SessionManager.back_channel_logout`."""
+        return await self._do(operations.back_channel_logout(self._house, logout_token))
+
+    async def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
+        """See `SessionManager.front_channel_logout`."""
+        return await self._do(operations.front_channel_logout(self._house, request))
 
     async def restore(self) -> list[RestoreReport]:
         """See `SessionManager.restore`."""
@@ -611,6 +680,11 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
             )
         found[provider.name] = provider
     return found
+
+
+def target_data(invited: Invitation) -> dict[str, str] | None:
+    """What the application finds in `Completion.app_data` after a login that another site asked for."""
+    return None if invited.target_link_uri is None else {"target_link_uri": invited.target_link_uri}
 
 
 def key_of(store_key: str) -> Key | None:

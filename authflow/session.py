@@ -6,7 +6,7 @@ What a session is stands in `core.py`, what it does in `operations.py`; here an 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 
 from . import operations
 from .agents.loopback import Loopback
@@ -20,6 +20,7 @@ from .records import Token
 if TYPE_CHECKING:
     from .agents.base import Agent
     from .auth import SessionAuth
+    from .protocol.introspection import Introspection
 
 __all__ = [
     "AsyncAuthorizationRequest",
@@ -218,6 +219,16 @@ class Session(SessionCore):
         """For an API's 401: renews if `access_token` is still the present one, and gives the present token."""
         return self._do(operations.renew_after(self, access_token))
 
+    def introspect(
+        self, kind: Literal["access_token", "refresh_token"] = "access_token", *, signed: bool = False
+    ) -> Introspection:
+        """What the provider says of the present token now (RFC 7662). It changes nothing here.
+
+        `signed` asks for a signed answer, and takes no other (RFC 9701). Raises `MissingEndpoint` when the provider
+        has no introspection, `SignInRequired`, and what the provider's refusal is.
+        """
+        return self._do(operations.introspect(self, kind, signed=signed))
+
     def notice_step_up(self, access_token: str, asked: StepUp) -> None:
         """For an API that asks for more than `access_token` has: `on_step_up_required`, if that is the present one.
 
@@ -353,6 +364,12 @@ class AsyncSession(SessionCore):
     async def renew_if_current(self, access_token: str) -> Token:
         """See `Session.renew_if_current`."""
         return await self._do(operations.renew_after(self, access_token))
+
+    async def introspect(
+        self, kind: Literal["access_token", "refresh_token"] = "access_token", *, signed: bool = False
+    ) -> Introspection:
+        """See `Session.introspect`."""
+        return await self._do(operations.introspect(self, kind, signed=signed))
 
     async def notice_step_up(self, access_token: str, asked: StepUp) -> None:
         """See `Session.notice_step_up`."""

@@ -114,6 +114,16 @@ def test_the_web_application_runs() -> None:
     assert run(stores) == ["authorizing True"]
 
 
+# ── logout.md ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_about_signing_out_runs() -> None:
+    here, there = blocks("logout.md")
+
+    assert run(here) == ["user /end_session", "state"]
+    assert run(there) == ["200  logged_out back_channel_logout", "400 jti"]
+
+
 # ── testing.md ───────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -9,11 +9,15 @@ Rule 3: an operation may be cancelled at any yield; what it leaves behind is a s
 
 from __future__ import annotations
 
+from .asking import introspect
 from .callback import complete
-from .data import Begun, Completion, LoginOptions, LogoutResult, Saved
+from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
 from .ending import cancel, sign_in_required
+from .initiated import read_invitation
+from .parting import complete_logout
 from .renewing import launch_renewal, refresh, renew_after, token
 from .saved import dump, dump_token, restore, restore_stored, seal
+from .signed_out_there import back_channel_logout, front_channel_logout
 from .signing_in import begin, login, wait
 from .signing_out import forget, move, revoke_orphans, sign_out
 from .step_up import notice_step_up
@@ -23,17 +27,24 @@ __all__ = [
     "Completion",
     "LoginOptions",
     "LogoutResult",
+    "LogoutReturn",
+    "ProviderLogout",
     "Saved",
+    "back_channel_logout",
     "begin",
     "cancel",
     "complete",
+    "complete_logout",
     "dump",
     "dump_token",
     "forget",
+    "front_channel_logout",
+    "introspect",
     "launch_renewal",
     "login",
     "move",
     "notice_step_up",
+    "read_invitation",
     "refresh",
     "renew_after",
     "restore",

@@ -32,6 +32,7 @@ from ..errors import (
     LoginCancelled,
     LoginTimedOut,
     Phase,
+    Recovery,
     StoreError,
     ValidationFailed,
 )
@@ -41,6 +42,7 @@ from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
 from ..records import Key, Pending, Profile, SessionRecord, shared_scope
+from . import whose
 from .data import Completion
 from .ending import NO_LOGIN_HERE, fail, failure_of, give_up
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
@@ -233,6 +235,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
     try:
         if run.beside:
             return (yield from _reauthenticate(s, run, pending, granted))
+        names = yield from _enter(s, pending, granted)
         facts = Facts(
             now=run.ledger.now(),
             origin=Origin.PROVIDER,
@@ -243,6 +246,7 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
             tokens=tokens_of(granted, run.ledger.now(), pending.dpop_key),
         )
         event: AuthEvent = yield Do(partial(run.ledger.commit, Trigger.AUTHENTICATE, facts), house.store.blocking)
+        yield Do(partial(_leave_if_ended, s, pending, names), house.store.blocking)
         return event
     except InvalidTransition:
         yield from discard(s, metadata, granted.token)
@@ -253,6 +257,43 @@ def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetada
         failed = yield from fail(s, run, pending.attempt, error, Phase.STORE)
         yield from discard(s, metadata, granted.token)
         raise failed from error
+
+
+def _enter(s: SessionCore, pending: Pending, granted: Granted) -> Op[tuple[str, ...]]:
+    """Whose session this becomes, so that the provider's logout finds it; `ValidationFailed` when that came first."""
+    if granted.claims is None:
+        return ()
+    names = whose.names_of(granted.issuer, granted.subject, granted.claims.get("sid"))
+    ended_at = yield Do(partial(whose.enter, s._house, s.key, names), s._house.store.blocking)
+    if ended_at is not None and ended_at >= pending.created_at:
+        raise ValidationFailed(
+            "The provider has signed this user out meanwhile.",
+            check="sid",
+            hint="Sign in again.",
+            recovery=Recovery.SIGN_IN_AGAIN,
+            phase=Phase.VALIDATE,
+        )
+    return names
+
+
+def _leave_if_ended(s: SessionCore, pending: Pending, names: tuple[str, ...]) -> None:
+    """The provider's logout came between the last look and the login: it found no live session to end."""
+    ended_at = whose.ended_at(s._house, names)
+    if ended_at is not None and ended_at >= pending.created_at:
+        revoke_for_provider(s, "back_channel_logout")
+
+
+def revoke_for_provider(s: SessionCore, reason: str) -> AuthEvent | None:
+    """Ends the live session because its provider did; the tokens are revoked beside."""
+    ledger = s._run.ledger
+    record = ledger.record
+    facts = Facts(now=ledger.now(), origin=Origin.PROVIDER, reason=reason, recoverable=True, epoch=record.epoch)
+    event = s._try_commit(s._run, Trigger.REVOKE, facts)
+    if event is not None and record.token is not None:
+        # The provider may let them live on (Back-Channel Logout §2.7: offline_access).
+        ledger.orphans = (*ledger.orphans, record.token)
+        s._recache()
+    return event
 
 
 def tokens_of(granted: Granted, now: float, dpop_key: bytes | None, profile: Profile | None = None) -> Tokens:
@@ -273,6 +314,7 @@ def _reauthenticate(s: SessionCore, run: Run, pending: Pending, granted: Granted
     """An attempt beside the live session succeeded: for the same human it renews that session."""
     if granted.token.refresh_token is None and s._flight is not None and not s._flight.done:
         yield Join(s._flight)  # what it brings is the refresh token that is kept
+    yield from _enter(s, pending, granted)
     event: AuthEvent = yield Do(partial(_take_over, s, run, pending, granted), s._house.store.blocking)
     s._beside = None
     run.end(event)

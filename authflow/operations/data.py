@@ -12,7 +12,7 @@ from ..errors import (
     ErrorInfo,
 )
 from ..events import AuthEvent
-from ..records import Redacted, Token
+from ..records import Key, Redacted, Token
 
 
 class LoginOptions(msgspec.Struct, frozen=True):
@@ -72,6 +72,20 @@ class LogoutResult(Redacted, msgspec.Struct, frozen=True):
     end_session_url: str | None = None
     end_session_opened: bool = False
     errors: tuple[ErrorInfo, ...] = ()
+
+
+class LogoutReturn(Redacted, msgspec.Struct, frozen=True):
+    """The browser came back from the provider's logout: whose session it was, and where it was sent to."""
+
+    session: Any
+    post_logout_redirect_uri: str
+
+
+class ProviderLogout(msgspec.Struct, frozen=True):
+    """What a logout by the provider did: the keys of the sessions that ended. None may have been left to end."""
+
+    provider: str
+    ended: tuple[Key, ...] = ()
 
 
 class Saved(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):

@@ -30,6 +30,7 @@ from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..records import Profile, Token
 from ..sealing import Sealer, is_sealed
+from . import whose
 from .callback import tokens_of
 from .data import LoginOptions, Saved
 from .ending import sign_in_required
@@ -127,6 +128,9 @@ def _commit_restored(
         signed_in_at=kept.signed_in_at,
         tokens=tokens,
     )
+    if tokens.claims is not None:  # the provider's logout must find it
+        names = whose.names_of(tokens.issuer, tokens.subject, whose.sid_of(tokens.claims))
+        yield Do(partial(whose.enter, house, s.key, names), house.store.blocking)
     event: AuthEvent = yield Do(partial(ledger.commit, Trigger.RESTORE, facts), house.store.blocking)
     return event
 

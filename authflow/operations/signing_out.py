@@ -6,9 +6,10 @@ Rule: after the fence no call returns a token of the session, whatever the store
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -29,11 +30,10 @@ from ..events import AuthEvent
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Call
 from ..records import BLANK, Key, SessionRecord, Token
-
-if TYPE_CHECKING:
-    pass
+from . import whose
 from .data import LogoutResult
 from .ending import cancel
+from .parting import remember_parting
 from .wire import reach
 
 LOGOUT_SECONDS: Final = 10.0
@@ -75,6 +75,7 @@ def _sign_out_there(
     """The tombstone, and the provider's part. Whoever waits may leave: what began goes on."""
     house, ledger = s._house, s._run.ledger
     persisted = yield Do(ledger.persist, house.store.blocking)
+    yield Do(partial(_leave, s, ended), house.store.blocking)
     orphans, ledger.orphans = ledger.orphans, ()
     held = [token for token in (ended.token, *orphans) if token is not None]
 
@@ -91,12 +92,19 @@ def _sign_out_there(
         yield Do(partial(_tell_revoked, s), house.store.blocking)
     url = None
     if end_session:
+        afterwards, state = post_logout_redirect_uri or s.provider.post_logout_redirect_uri, secrets.token_urlsafe(16)
         url = s.provider.build_end_session_url(
             metadata,
             id_token_hint=None if ended.token is None else ended.token.id_token,
-            post_logout_redirect_uri=post_logout_redirect_uri or s.provider.post_logout_redirect_uri,
-            state=secrets.token_urlsafe(16),
+            post_logout_redirect_uri=afterwards,
+            state=state,
         )
+        if url is not None and afterwards is not None:
+            try:
+                remember = partial(remember_parting, house, state, s.key, afterwards)
+                yield Do(remember, house.store.blocking)
+            except StoreError as error:
+                errors.append(error.info)
     opened = False
     if url is not None and s._show is not None:
         try:
@@ -105,6 +113,13 @@ def _sign_out_there(
         except Exception as error:
             errors.append(_remote(error, "The provider's own logout page could not be opened."))
     return LogoutResult(True, cancelled, persisted, revoked, url, opened, tuple(errors))
+
+
+def _leave(s: SessionCore, ended: SessionRecord) -> None:
+    """The provider's logout need not find it any more. What cannot be written is found, and is not live."""
+    if ended.claims is not None:
+        with suppress(StoreError):
+            whose.leave(s._house, s.key, whose.names_of(ended.issuer, ended.subject, whose.sid_of(ended.claims)))
 
 
 def _tell_revoked(s: SessionCore) -> None:
@@ -193,6 +208,11 @@ def move(s: SessionCore, owner: str) -> Op[None]:
         if empty is not None:
             house.sessions.setdefault(new, empty)
         raise
+    record = s._run.record
+    if record.claims is not None:
+        names = whose.names_of(record.issuer, record.subject, whose.sid_of(record.claims))
+        yield Do(partial(whose.enter, house, new, names), house.store.blocking)
+        yield Do(partial(whose.leave, house, old, names), house.store.blocking)
     house.sessions.pop(old, None)
     s._key, s._beside = new, None
     house.sessions[new] = s

@@ -75,6 +75,24 @@ def read_callback(callback: str | Mapping[str, Any]) -> CallbackParams:
     )
 
 
+def read_parameters(request: str | Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """The parameters `names` of a request that came to a route of ours: its whole URL, the query alone, or a form.
+
+    An empty one counts as absent. Raises `CallbackRejected` when it is too long, unreadable, has control characters
+    in one of them, or has one twice.
+    """
+    found: dict[str, str] = {}
+    for name, value in _pairs(request):
+        if name not in names:
+            continue
+        if name in found:
+            raise _rejected(f"has {name} more than once")
+        if not value.isprintable():
+            raise _rejected("has control characters in its parameters")
+        found[name] = value
+    return {name: value for name, value in found.items() if value}
+
+
 def check_callback(provider: Provider, metadata: ServerMetadata, params: CallbackParams) -> None:
     """Judges a callback whose state is that of a pending attempt. After this, `params.code` is there.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -26,6 +26,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 # A reverse domain name, and then a path: `app.example:8443/x` is a host and a port without their scheme.
 _PRIVATE_USE = re.compile(r"[A-Za-z][A-Za-z0-9+\-]*(\.[A-Za-z0-9+\-]+)+:/")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?)*\.?")
+_HIDDEN = re.compile(r"(?<!:)//|/\.{1,2}(?:/|\Z)|%2[eEfF]|%5[cC]|%00")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
 _IPV4_PART = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 
@@ -122,6 +123,26 @@ def read_address(host: str) -> IPAddress | None:
     for place, number in enumerate(numbers[:-1]):
         value += number << (8 * (3 - place))
     return ipaddress.IPv4Address(value)
+
+
+def check_target(target: str, allowed: Sequence[str]) -> bool:
+    """Whether a browser may be sent to `target` after a login or logout: a path of this site, or an https URL, that
+    the application has listed. An entry of `allowed` that ends in `/` stands for all beneath it.
+
+    Judged as written, like every URL: what browsers read in another way than it looks (`//host`, backslashes, tabs,
+    dot segments, encoded slashes) is no target.
+    """
+    if not isinstance(target, str) or len(target) > LONGEST_URL or not _URL_CHARACTERS.fullmatch(target):
+        return False
+    path = target.partition("?")[0]
+    if "#" in target or _HIDDEN.search(path) or target.startswith("//"):
+        return False
+    if not target.startswith("/"):
+        try:
+            check_redirect_uri(target)
+        except InsecureURL:
+            return False
+    return any(path == one or (one.endswith("/") and path.startswith(one)) for one in allowed)
 
 
 def add_query(url: str, params: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ class BackChannel:
             Route("/token", self.token, methods=["POST"]),
             Route("/userinfo", self.userinfo, methods=["GET", "POST"]),
             Route("/revoke", self.revoke, methods=["POST"]),
+            Route("/introspect", self.introspect, methods=["POST"]),
         ]
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -51,7 +52,12 @@ class BackChannel:
             "userinfo_endpoint": f"{url}/userinfo",
             "jwks_uri": f"{url}/jwks",
             "revocation_endpoint": f"{url}/revoke",
+            "introspection_endpoint": f"{url}/introspect",
             "end_session_endpoint": f"{url}/end_session",
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+            "frontchannel_logout_supported": True,
+            "frontchannel_logout_session_supported": True,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
@@ -133,6 +139,25 @@ class BackChannel:
         return Response(status_code=200, headers=NO_STORE)
 
     # ── what a token opens ───────────────────────────────────────────────────────────────────────────
+
+    async def introspect(self, request: Request) -> Response:
+        """RFC 7662 §2: what is not this client's, or lives no more, is not active, and nothing else is said of it."""
+        form, _ = await read_form(request)
+        grants = self._provider.grants
+        try:
+            client = self._provider.proofs.client(request, form)
+        except Refused as refused:
+            return refusal(refused)
+        token = form.get("token", "")
+        access = grants.look_up(token, self._provider.now())
+        grant = access.grant if access is not None else grants.grant_of_refresh(token)
+        said: dict[str, Any] = {"active": False}
+        if grant is not None and grant.client_id == client.client_id:
+            scope = grant.scope if access is None else access.scope
+            said = {"active": True, "client_id": grant.client_id, "sub": grant.user.sub, "scope": " ".join(scope)}
+            if access is not None and access.expires_at is not None:
+                said["exp"] = int(access.expires_at)
+        return JSONResponse(self._provider.tamper.apply("introspection", said), headers=NO_STORE)
 
     async def userinfo(self, request: Request) -> Response:
         """OpenID Connect Core §5.3."""

@@ -46,6 +46,7 @@ from .back_channel import BackChannel
 from .front_channel import FrontChannel
 from .github_style import GitHubStyle
 from .grants import DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
+from .logouts import build_front_channel_url, build_logout_token, send_logout_tokens
 from .observed import Gate, Hold, Request, Tamper, host_of
 from .pages import tint_of
 from .proofs import Proofs
@@ -73,6 +74,7 @@ _OIDC_ENDPOINTS = {
     "/token": "token",
     "/userinfo": "userinfo",
     "/revoke": "revoke",
+    "/introspect": "introspect",
     "/jwks": "jwks",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
@@ -243,6 +245,9 @@ class DevProvider:
         post_logout_redirect_uris: Sequence[str] = (),
         keys: Sequence[Mapping[str, Any]] = (),
         dpop: bool = False,
+        *,
+        backchannel_logout_uri: str | None = None,
+        frontchannel_logout_uri: str | None = None,
     ) -> DevClient:
         """Registers a client, or registers it anew. A secret is made when none is given; None: a public client.
 
@@ -251,7 +256,16 @@ class DevProvider:
         """
         secret = random_secret() if client_secret == "" else client_secret
         self.note(secret)
-        made = DevClient(client_id, secret, list(redirect_uris), list(post_logout_redirect_uris), list(keys), dpop)
+        made = DevClient(
+            client_id,
+            secret,
+            list(redirect_uris),
+            list(post_logout_redirect_uris),
+            list(keys),
+            dpop,
+            backchannel_logout_uri=backchannel_logout_uri,
+            frontchannel_logout_uri=frontchannel_logout_uri,
+        )
         self.clients[client_id] = made
         return made
 
@@ -281,6 +295,23 @@ class DevProvider:
         """Ends all browser sessions here and forgets all consents; tokens live on."""
         self._front.forget()
 
+    def logout_token(self, login: str, *, client_id: str = DEFAULT_CLIENT, by: Literal["sid", "sub"] = "sid") -> str:
+        """The token that this provider sends to say that a user signed out (OpenID Connect Back-Channel Logout §2.4):
+        of the last browser session that the client has a grant from, or `by="sub"` of all of them.
+
+        Raises `ConfigurationError` when the client has no grant of this user.
+        """
+        return build_logout_token(self, login, client_id, by)
+
+    def sign_out(self, login: str) -> list[int]:
+        """Signs a user out here and sends a logout token to every client that registered for it. Gives the statuses
+        of their answers."""
+        return send_logout_tokens(self, login)
+
+    def front_channel_logout_url(self, login: str, *, client_id: str = DEFAULT_CLIENT) -> str:
+        """What this provider's sign-out page loads in a frame (OpenID Connect Front-Channel Logout §2)."""
+        return build_front_channel_url(self, login, client_id)
+
     def demand(
         self, *, scope: Sequence[str] = (), acr_values: Sequence[str] = (), max_age: float | None = None
     ) -> None:
@@ -294,6 +325,10 @@ class DevProvider:
     def resource(self) -> str:
         """The identifier of the API at `/api/me` (RFC 9728 §1.2)."""
         return self._api.resource
+
+    def end_browser_sessions(self, sids: Iterable[str]) -> None:
+        """Nobody is signed in here any more in the browser sessions of these names."""
+        self._front.end(frozenset(sids))
 
     def accepts(self, token: str) -> bool:
         """Whether an access token opens the API now, or a refresh token would be taken."""
@@ -403,11 +438,13 @@ class DevProvider:
         self._signing_key()
         return {"keys": [key.as_dict(private=False) for key in self._keys]}
 
-    def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> str:
-        """A JWT signed with the present key. `header` adds to its header."""
+    def sign(
+        self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None, *, kind: str = "id_token"
+    ) -> str:
+        """A JWT signed with the present key. `header` adds to its header; `kind` is whose header `tamper` changes."""
         key = self._signing_key()
         full = {"alg": str(key.get("alg")), "kid": key.kid, "typ": "JWT", **(header or {})}
-        full = self.tamper.apply("id_token_header", full)
+        full = self.tamper.apply(f"{kind}_header", full)
         full["alg"] = full.get("alg") or self.algorithm
         token = jwt.encode(full, dict(claims), key, registry=_Signers(strict_check_header=False))
         self.note(token)

@@ -79,6 +79,10 @@ class FrontChannel:
         self._sessions.clear()
         self._consents.clear()
 
+    def end(self, sids: frozenset[str]) -> None:
+        """The browser sessions of these names are over."""
+        self._sessions = {key: one for key, one in self._sessions.items() if one.sid not in sids}
+
     # ── authorize ────────────────────────────────────────────────────────────────────────────────────
 
     async def authorize(self, request: Request) -> Response:
@@ -290,7 +294,7 @@ class FrontChannel:
                 key = self._provider.mint("transaction")
                 self._sign_outs[key] = target
                 return self._page(sign_out_page(self._provider.label, "/end_session", key, self._provider.tint), target)
-            self._sessions = {key: one for key, one in self._sessions.items() if one.sid != hint.get("sid")}
+            self.end(frozenset({str(hint.get("sid"))}))
         elif params.get("answer") != "sign_out":
             return self._stop("Still signed in", "Nothing was changed.", {}, status=200)
         self._sessions.pop(request.cookies.get(self._cookie, ""), None)

@@ -85,6 +85,8 @@ class DevClient:
     post_logout_redirect_uris: list[str] = field(default_factory=list)
     keys: list[Mapping[str, Any]] = field(default_factory=list)
     dpop: bool = False
+    backchannel_logout_uri: str | None = None
+    frontchannel_logout_uri: str | None = None
 
 
 @dataclass(eq=False)
@@ -254,6 +256,11 @@ class Grants:
             found = self._refresh.get(refresh_token)
             return found is not None and found.spent_at is None and not found.grant.ended
 
+    def grant_of_refresh(self, refresh_token: str) -> Grant | None:
+        """The grant behind a refresh token that would be taken now."""
+        with self._lock:
+            return self._refresh[refresh_token].grant if self.usable_refresh(refresh_token) else None
+
     def revoke(self, client: DevClient, token: str) -> bool:
         """RFC 7009 §2.1: a refresh token takes its grant with it. False when there is no such token.
 
@@ -271,14 +278,19 @@ class Grants:
                 found.grant.ended = True
             return True
 
-    def end(self, login: str | None = None, client_id: str | None = None) -> int:
-        """Ends the grants of a user, of a client, or all of them; how many lived until now."""
+    def living(self, login: str | None = None, client_id: str | None = None) -> list[Grant]:
+        """The grants of a user, of a client, or all of them that have not ended, the first one first."""
         with self._lock:
             books: list[Iterable[Code | Access | Refresh]] = [
                 self._codes.values(), self._access.values(), self._refresh.values()
             ]  # fmt: skip
-            grants = {one.grant for book in books for one in book if not one.grant.ended}
-            grants = {one for one in grants if login in (None, one.user.login) and client_id in (None, one.client_id)}
+            grants = dict.fromkeys(one.grant for book in books for one in book if not one.grant.ended)
+            return [one for one in grants if login in (None, one.user.login) and client_id in (None, one.client_id)]
+
+    def end(self, login: str | None = None, client_id: str | None = None) -> int:
+        """Ends the grants of a user, of a client, or all of them; how many lived until now."""
+        with self._lock:
+            grants = self.living(login, client_id)
             for one in grants:
                 one.ended = True
             return len(grants)

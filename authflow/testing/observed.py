@@ -36,7 +36,8 @@ SECRET_PARAMS = frozenset(
 TAMPERABLE = frozenset(
     {
         "metadata", "jwks", "id_token_claims", "id_token_header", "id_token", "token_response", "userinfo", "emails",
-        "teams", "callback_params", "resource_metadata",
+        "teams", "callback_params", "resource_metadata", "introspection", "logout_token_claims",
+        "logout_token_header", "logout_token",
     }
 )  # fmt: skip
 
@@ -52,9 +53,10 @@ class Request(NamedTuple):
 class Tamper(dict[str, Callable[[Any], Any]]):
     """Lies, by name: each gets what would be sent and returns what is sent instead (or changes it in place).
 
-    `metadata`, `resource_metadata`, `jwks`, `id_token_claims`, `id_token_header`, `token_response`, `userinfo` get a
-    dict, `emails` and `teams` a list, `id_token` the finished string, `callback_params` a dict (it may return a list of
-    pairs, to say a thing twice).
+    `metadata`, `resource_metadata`, `jwks`, `token_response`, `userinfo`, `introspection`, and the claims and headers
+    of ID and logout tokens (`id_token_claims`, `logout_token_header`, …) get a dict, `emails` and `teams` a list,
+    `id_token` and `logout_token` the finished string, `callback_params` a dict (it may return a list of pairs, to say
+    a thing twice).
     """
 
     def __setitem__(self, name: str, lie: Callable[[Any], Any]) -> None:

@@ -1,0 +1,33 @@
+"""Asking the provider about the session's own tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .. import flows
+from ..chart import LIVE
+from ..core import SessionCore
+from ..drive import Do, Op
+from ..errors import InvalidCall
+from ..protocol.introspection import Introspection
+from .ending import sign_in_required
+from .wire import reach
+
+TokenKind = Literal["access_token", "refresh_token"]
+
+
+def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspection]:
+    """What the provider says of the present access or refresh token (RFC 7662). It changes nothing here."""
+    house, ledger = s._house, s._run.ledger
+    yield Do(ledger.load, house.store.blocking)
+    record = s._run.record
+    if record.state not in LIVE or record.token is None:
+        raise sign_in_required(s)
+    held = record.token.access_token if kind == "access_token" else record.token.refresh_token
+    if kind not in ("access_token", "refresh_token") or held is None:
+        raise InvalidCall(f"This session has no {kind!r}.", hint='Ask about "access_token".')
+    metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+    asking = flows.introspect(
+        s.provider, metadata, house.directory, token=held, token_type_hint=kind, signed=signed, now=ledger.now()
+    )
+    return (yield from reach(s, asking))

@@ -1,0 +1,148 @@
+"""The provider signs somebody out: by a token it sends to the application, or by a page in the human's browser.
+
+    back-channel     token verified → remembered by its jti → the end written down → the sessions found → revoke
+    front-channel    iss and sid checked → the sessions found → revoke
+
+Rule: a token that fails a check changes nothing, and asks nothing of the provider but its keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from .. import flows
+from ..chart import LIVE
+from ..core import House, SessionCore
+from ..drive import Do, Op, Tell
+from ..errors import AuthflowError, Phase, ValidationFailed, printable
+from ..events import AuthEvent
+from ..protocol.callback import read_parameters
+from ..protocol.discovery import fits_template
+from ..providers.base import Provider
+from ..records import Key, SessionRecord
+from ..stores import Conflict
+from . import whose
+from .callback import revoke_for_provider
+from .data import ProviderLogout
+from .wire import reach
+
+Meant = Callable[[SessionRecord], bool]
+
+_JTI: Final = "jti/"
+BACK_CHANNEL: Final = "back_channel_logout"
+FRONT_CHANNEL: Final = "front_channel_logout"
+
+
+def back_channel_logout(house: House, logout_token: object) -> Op[ProviderLogout]:
+    """OpenID Connect Back-Channel Logout 1.0 §2.5–§2.7: ends the sessions that a logout token names.
+
+    Raises `ValidationFailed`, `WireError` or `ProviderError` when the provider's keys cannot be had, `StoreError`.
+    """
+    from ..protocol.logout_token import BELIEVED_SECONDS, addressees
+
+    iss, audiences = addressees(logout_token)
+    provider = _provider_for(house, iss, audiences)
+    s = house.find(Key("", provider.name, ""))
+    now = s._run.ledger.now()
+    try:
+        metadata = yield from reach(s, flows.discover(provider, house.directory, now))
+        said = yield from reach(s, flows.logout_claims(provider, metadata, house.directory, logout_token, now=now))
+    except AuthflowError as error:
+        error.add_facts(phase=Phase.LOGOUT)
+        raise
+
+    jti = _JTI + hashlib.sha256(msgspec.json.encode([said.issuer, said.jti])).hexdigest()
+    kept = BELIEVED_SECONDS + 2 * provider.leeway
+    used = yield Do(partial(house.store.swap, jti, 0, b"1", kept), house.store.blocking)
+    if isinstance(used, Conflict):
+        raise ValidationFailed("This logout token was used before.", check="jti", phase=Phase.LOGOUT)
+    try:
+        # A sid names one session; a sub alone all of them.
+        names = whose.names_of(said.issuer, None if said.sid else said.sub, said.sid)
+        yield Do(partial(whose.mark_ended, house, names, now), house.store.blocking)
+        meant = partial(_is_meant, said.issuer, said.sub, said.sid)
+        ended = yield from _end_sessions(house, provider, names, meant, BACK_CHANNEL)
+    except BaseException:
+        yield Do(partial(house.store.swap, jti, used, None), house.store.blocking)  # the provider may send it again
+        raise
+    return ended
+
+
+def front_channel_logout(house: House, request: str | Mapping[str, Any]) -> Op[ProviderLogout]:
+    """OpenID Connect Front-Channel Logout 1.0 §3: ends the sessions that the provider calls `sid`.
+
+    Raises `CallbackRejected` for a request that cannot be read, `ValidationFailed` for one without `iss` and `sid`,
+    or of an issuer that is not configured.
+    """
+    params = read_parameters(request, ("iss", "sid"))
+    iss, sid = params.get("iss"), params.get("sid")
+    if not iss or not sid:
+        raise ValidationFailed(
+            "A front-channel logout must name iss and sid.",
+            check="sid",
+            hint="Register the client with frontchannel_logout_session_required.",
+            phase=Phase.LOGOUT,
+        )
+    provider = _provider_for(house, iss, None)
+    names = whose.names_of(iss, None, sid)
+    return (yield from _end_sessions(house, provider, names, partial(_is_meant, iss, None, sid), FRONT_CHANNEL))
+
+
+def _provider_for(house: House, iss: str, audiences: set[str] | None) -> Provider:
+    """The provider that an issuer is, by its own name; with `audiences`, the one that is this client."""
+    template_fits = [one for one in house.providers.values() if one.openid and _is_issuer(one, iss)]
+    if not template_fits:
+        raise ValidationFailed(
+            "The logout comes from an issuer that is not configured here.",
+            check="iss",
+            hint=f"It says {printable(iss, 200)!r}.",
+            phase=Phase.LOGOUT,
+        )
+    for provider in template_fits:
+        if audiences is None or provider.client_id in audiences:
+            return provider
+    raise ValidationFailed(
+        "The logout token is not meant for this client.", check="aud", hint="Check client_id.", phase=Phase.LOGOUT
+    )
+
+
+def _is_issuer(provider: Provider, iss: str) -> bool:
+    template = provider.issuer_claim_template
+    return iss == provider.issuer or (template is not None and fits_template(template, iss))
+
+
+def _is_meant(issuer: str, sub: str | None, sid: str | None, record: SessionRecord) -> bool:
+    return (
+        record.issuer == issuer
+        and (sub is None or record.subject == sub)
+        and (sid is None or whose.sid_of(record.claims) == sid)
+    )
+
+
+def _end_sessions(
+    house: House, provider: Provider, names: Sequence[str], meant: Meant, reason: str
+) -> Op[ProviderLogout]:
+    keys = yield Do(partial(whose.sessions_named, house, names, meant), house.store.blocking)
+    ended = []
+    for key in keys:
+        s = house.find(key)
+        event = yield Do(partial(_revoke, s, meant, reason), house.store.blocking)
+        if event is not None:
+            ended.append(key)
+        yield Tell(s._outbox)
+    return ProviderLogout(provider=provider.name, ended=tuple(ended))
+
+
+def _revoke(s: SessionCore, meant: Meant, reason: str) -> AuthEvent | None:
+    """Ends one session, if it is still meant."""
+    ledger = s._run.ledger
+    ledger.catch_up()
+    record = ledger.record
+    if record.state not in LIVE or not meant(record):
+        return None
+    return revoke_for_provider(s, reason)
