@@ -547,7 +547,7 @@ class SessionCore:
         record = self._run.ledger.record
         wall, mono = self._house.clock.time(), self._house.clock.monotonic()
         ahead = self._run.ledger.now() - wall
-        if record.state in LIVE and record.token is not None:
+        if record.state in LIVE and record.token is not None and record.token.access_token:
             until = renewal.renew_at(record, self._jitter)
             if not record.renewable and record.expires_at is not None:
                 until = record.expires_at

@@ -33,6 +33,7 @@ from .errors import (
     whereabouts,
 )
 from .protocol import step
+from .protocol.asked_claims import check_asked_claims
 from .protocol.client_auth import client_moment
 from .protocol.discovery import (
     build_discovery_requests,
@@ -193,19 +194,24 @@ def exchange(
     now: float,
     max_age: float | None = None,
     acr_values: Sequence[str] = (),
+    asked_claims: Mapping[str, Any] | None = None,
+    front_claims: Mapping[str, Any] | None = None,
+    resource: Sequence[str] = (),
     fetch_user: bool = True,
     fetch_groups: bool = False,
     binding: Binding | None = None,
 ) -> Flow[Granted]:
     """Tokens for a code, checked, and whose they are.
 
-    `nonce`, `max_age` (seconds) and `acr_values` are what the authorization request asked for; `binding` is the
-    key that the tokens are to be bound to. Raises `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came,
+    `nonce`, `max_age` (seconds), `acr_values` and `asked_claims` are what the authorization request asked for;
+    `front_claims` those of the ID token that came beside the code, whose human it must be; `binding` is the key
+    that the tokens are to be bound to. Raises `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came,
     `TokensRefused` when they came and a check failed.
     """
     build = partial(
-        build_token_request, provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
-    )
+        build_token_request, provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier,
+        resource=resource,
+    )  # fmt: skip
     answer = yield from ask_for_tokens(provider, metadata, build, Phase.EXCHANGE, binding)
     token = to_token(answer, now=now, requested_scope=scope)
 
@@ -219,6 +225,8 @@ def exchange(
         now=now,
         max_age=max_age,
         acr_values=acr_values,
+        asked_claims=asked_claims or {},
+        front_claims=front_claims,
         fetch_user=fetch_user,
         fetch_groups=fetch_groups,
         binding=binding,
@@ -291,8 +299,14 @@ def verified_claims(
     max_age: float | None = None,
     acr_values: Sequence[str] = (),
     previous_claims: Mapping[str, Any] | None = None,
+    asked_claims: Mapping[str, Any] | None = None,
+    state: str | None = None,
 ) -> Flow[dict[str, Any]]:
-    """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`)."""
+    """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`).
+
+    `asked_claims` is the `claims` parameter of the request. `state`, for a token that came through the browser: it
+    must then say by its c_hash that the code is its own (OpenID Connect Core §3.3.2.11).
+    """
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
     from .protocol.id_token import verify_id_token
 
@@ -300,7 +314,7 @@ def verified_claims(
         return verify_id_token(
             provider, metadata, keys.keys if keys else (), id_token, now=now, nonce=nonce,
             access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
-            previous_claims=previous_claims,
+            previous_claims=previous_claims, asked_claims=asked_claims, state=state,
         )  # fmt: skip
 
     return (yield from with_keys(provider, metadata, directory, verify, now))
@@ -517,6 +531,8 @@ def _identify(
     now: float,
     max_age: float | None,
     acr_values: Sequence[str],
+    asked_claims: Mapping[str, Any],
+    front_claims: Mapping[str, Any] | None,
     fetch_user: bool,
     fetch_groups: bool,
     binding: Binding | None,
@@ -534,15 +550,18 @@ def _identify(
         claims = yield from verified_claims(
             provider, metadata, directory, token.id_token, now=now, nonce=nonce,
             access_token=token.access_token, code=code, max_age=max_age, acr_values=acr_values,
+            asked_claims=asked_claims,
         )  # fmt: skip
+        _check_agreement(claims, front_claims)
 
     profile: Profile | None = None
     warning = None
     if fetch_user:
         profile, warning = yield from _softly(
             _bound(provider.fetch_user(token, metadata, claims or {}), token, binding),
-            lambda: _profile_of_claims(provider, claims)
+            lambda: profile_of_claims(provider, claims)
         )
+        check_asked_claims(asked_claims, "userinfo", {} if profile is None else profile.data)
     if profile is not None and fetch_groups:
         known = profile
         profile, missing = yield from _softly(
@@ -556,6 +575,18 @@ def _identify(
     )
 
 
+def _check_agreement(claims: Mapping[str, Any], front_claims: Mapping[str, Any] | None) -> None:
+    """OpenID Connect Core §3.3.3.6: both ID tokens of one login name the same human of the same issuer."""
+    for name in ("iss", "sub"):
+        if front_claims is not None and front_claims.get(name) != claims.get(name):
+            raise ValidationFailed(
+                f"The two ID tokens of this login have not the same {name}.",
+                check=name,
+                hint="Begin the login again.",
+                phase=Phase.VALIDATE,
+            )
+
+
 def _softly(flow: Flow[Profile | None], otherwise: Callable[[], Profile | None]) -> Flow[tuple[Profile | None, Any]]:
     """The outcome of `flow`; while the provider is unavailable, `otherwise()` and the reason."""
     try:
@@ -565,7 +596,8 @@ def _softly(flow: Flow[Profile | None], otherwise: Callable[[], Profile | None])
         return otherwise(), error.info
 
 
-def _profile_of_claims(provider: Provider, claims: Mapping[str, Any] | None) -> Profile | None:
+def profile_of_claims(provider: Provider, claims: Mapping[str, Any] | None) -> Profile | None:
+    """The human as the ID token alone tells them; None when it does not."""
     if not claims:
         return None
     try:

@@ -26,7 +26,8 @@ _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
-        "app_data", "assertion", "dpop_key", "profile", "claims", "binding", "code", "end_session_url", "unrevoked",
+        "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code", "end_session_url",
+        "unrevoked",
     }
 )  # fmt: skip
 
@@ -96,6 +97,11 @@ class Token(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     refresh_token: str | None = None
     id_token: str | None = None
     extra: dict[str, Any] = {}
+
+    @property
+    def authorization_details(self) -> tuple[Mapping[str, Any], ...]:
+        """What was granted of the `authorization_details` that were asked for (RFC 9396 §7)."""
+        return tuple(self.extra.get("authorization_details") or ())
 
     def to_json(self) -> str:
         """Plain JSON, secrets included: seal it before you store it (`session.dump()` does)."""
@@ -234,7 +240,9 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     """A pending attempt as the store keeps it under the hash of its state (RFC 6749 §10.12).
 
     `key` is the session's; `beside` says that the attempt runs beside a live session. `binding_hash` ties
-    the callback to the browser that began; only loopback and paste do without. `used_at` is set by the one
+    the callback to the browser that began; only loopback and paste do without. `max_age`, `acr_values`,
+    `asked_claims` (the `claims` parameter) and `response_type` are what the answer is held to; `jarm`: it must be
+    a signed JWT. `used_at` is set by the one
     callback that won; `outcome` is what it came to, for the same callback arriving again.
     """
 
@@ -254,6 +262,10 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     max_age: float | None = None
     acr_values: tuple[str, ...] = ()
     dpop_key: bytes | None = None
+    asked_claims: dict[str, Any] = {}
+    resource: tuple[str, ...] = ()
+    response_type: str = "code"
+    jarm: bool = False
     app_data: Any = None
     used_at: float | None = None
     done: bool = False

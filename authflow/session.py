@@ -15,6 +15,9 @@ from .drive import AsyncShell, Op, SyncShell, closed_error
 from .errors import ConfigurationError, InvalidCall, NotSupported
 from .events import AuthEvent, StepUp
 from .operations import Begun, Completion, LoginOptions, LogoutResult
+from .protocol.asked_claims import build_claims_parameter
+from .protocol.authorization import OUR_PARAMETERS
+from .protocol.rar import build_authorization_details
 from .records import Token
 
 if TYPE_CHECKING:
@@ -41,8 +44,10 @@ class LoginArguments(TypedDict, total=False):
     `scope`: further scopes. `fetch_user`, `fetch_groups`: whether the profile and the groups are asked for (groups
     are the user's, so asking for them asks for the user).
     `timeout`: seconds until the human must be back. `agent`: how the human is reached. `prompt`, `max_age`
-    (seconds), `acr_values`, `login_hint`, `domain_hint`, `ui_locales`: OpenID Connect Core §3.1.2.1.
-    `params`: any further parameter of the authorization request.
+    (seconds), `acr_values`, `login_hint`, `id_token_hint`, `domain_hint`, `ui_locales`, `display`: OpenID Connect
+    Core §3.1.2.1. `claims`: single claims, asked for by name (§5.5). `authorization_details`: RFC 9396 §2.
+    `resource`: the APIs that the tokens are for (RFC 8707). `params`: any further parameter of the authorization
+    request.
     """
 
     scope: Sequence[str]
@@ -55,7 +60,12 @@ class LoginArguments(TypedDict, total=False):
     acr_values: Sequence[str]
     login_hint: str | None
     domain_hint: str | None
+    id_token_hint: str | None
     ui_locales: str | None
+    display: str | None
+    claims: Mapping[str, Any] | None
+    authorization_details: Sequence[Mapping[str, Any]] | None
+    resource: Sequence[str] | None
     params: Mapping[str, str]
 
 
@@ -417,9 +427,9 @@ class AsyncSession(SessionCore):
 
 # ── what both faces share ────────────────────────────────────────────────────────────────────────────
 
-_AS_PARAMETERS = ("login_hint", "domain_hint", "ui_locales")
+_AS_PARAMETERS = ("login_hint", "domain_hint", "id_token_hint", "ui_locales", "display")
 _TEXTS = (*_AS_PARAMETERS, "prompt")
-_LISTS = ("scope", "acr_values")
+_LISTS = ("scope", "acr_values", "resource")
 _SECONDS = ("timeout", "max_age")
 
 
@@ -441,6 +451,9 @@ def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
         prompt=arguments.get("prompt"),
         max_age=arguments.get("max_age"),
         acr_values=tuple(arguments.get("acr_values") or ()),
+        claims=dict(arguments.get("claims") or {}),
+        authorization_details=tuple(dict(one) for one in arguments.get("authorization_details") or ()),
+        resource=tuple(arguments.get("resource") or ()),
         params=params,
         **more,
     )
@@ -476,8 +489,17 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{name} must be a number of seconds.", hint=f"Write {name}=600.")
         if name in _TEXTS and value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{name} must be a string.", hint=f'Write {name}="…".')
-        if name == "params" and value is not None and not isinstance(value, Mapping):
-            raise ConfigurationError("params must be a mapping.", hint='Write params={"name": "value"}.')
+        if name in ("params", "claims") and value is not None and not isinstance(value, Mapping):
+            raise ConfigurationError(f"{name} must be a mapping.", hint=f'Write {name}={{"name": …}}.')
+        if name == "claims" and value is not None:
+            build_claims_parameter(value)
+        if name == "authorization_details" and value is not None:
+            build_authorization_details(value)
+        if name == "params" and value is not None and (fixed := OUR_PARAMETERS & set(value)):
+            raise ConfigurationError(
+                f"params cannot hold {', '.join(sorted(fixed))}.",
+                hint="authflow makes it anew for every attempt; the response mode is a setting of the provider.",
+            )
         if name == "agent" and value is not None and (isinstance(value, type) or not hasattr(value, "listen")):
             raise ConfigurationError("agent= is no agent.", hint="Pass an instance, such as agent=Paste().")
 

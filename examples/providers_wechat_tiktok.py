@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from authflow.protocol.authorization import build_authorization_url
+from authflow.protocol.authorization import build_authorization_request, build_authorization_url
 from authflow.protocol.discovery import configured_metadata
 from authflow.protocol.messages import ServerMetadata
 from authflow.protocol.step import Flow, build_request, fetch
@@ -107,9 +107,8 @@ class TikTok(OAuth2):
 
 def main() -> None:
     for provider in (WeChat("wx0000000000000000", "the-secret"), TikTok("the-client-key", "the-secret")):
-        url = build_authorization_url(
+        request = build_authorization_request(
             provider,
-            configured_metadata(provider),
             redirect_uri=f"https://app.example.com{provider.callback_path}",
             scope=provider.requested_scopes(),
             state=secrets.token_urlsafe(32),
@@ -117,6 +116,7 @@ def main() -> None:
             code_verifier=secrets.token_urlsafe(48),
             params={},
         )
+        url = build_authorization_url(provider, configured_metadata(provider), request)
         print(f"{provider.label}: {url}\n")
 
 

@@ -143,6 +143,13 @@ def test_the_tests_for_applications_pass(number: int, tmp_path: Path) -> None:
     assert " passed" in told.stdout
 
 
+# ── asking.md ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_about_asking_runs() -> None:
+    assert [run(block) for block in blocks("asking.md")] == [["Ada Lovelace True"]]
+
+
 # ── all pages ────────────────────────────────────────────────────────────────────────────────────────
 
 

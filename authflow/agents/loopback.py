@@ -381,7 +381,7 @@ class LoopbackListener:
         else:
             pairs = self._parse(target.partition("?")[2].encode())
             params, url = None, origin + (target if self._plan.path else target.removeprefix("/"))
-        if not any(name in ("code", "state", "error") for name, _ in pairs):
+        if not any(name in ("code", "state", "error", "response") for name, _ in pairs):
             page = Page(
                 ok=False,
                 neutral=True,

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from .. import engine, flows
+from .. import authorizing, engine, flows
 from ..chart import State, Trigger
 from ..core import House, Run, SessionCore
 from ..drive import Do, Join, Op, Own, Tell
@@ -37,7 +37,7 @@ from ..errors import (
     ValidationFailed,
 )
 from ..events import AuthEvent, Origin
-from ..protocol.callback import CallbackParams, check_callback, read_callback
+from ..protocol.callback import CallbackParams, read_callback
 from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
@@ -136,7 +136,7 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
     if won is None:
         return (yield from _same_again(house, s, pending, params))
     try:
-        metadata = yield from _check(s, run, pending, params)
+        metadata, said = yield from _check(s, run, pending, params)
     except AuthflowError as error:
         yield Do(partial(finish_pending, house, params.state, None, error.info), house.store.blocking)
         raise
@@ -146,7 +146,7 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
         raise
     left: list[bool] = []
     try:
-        event: AuthEvent = yield Own(_see_through(s, run, pending, metadata, params, left))
+        event: AuthEvent = yield Own(_see_through(s, run, pending, metadata, said, left))
     except AuthflowError:
         raise
     except BaseException:
@@ -155,12 +155,16 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
     return Completion(session=s, event=event, app_data=pending.app_data)
 
 
-def _check(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -> Op[ServerMetadata]:
+def _check(
+    s: SessionCore, run: Run, pending: Pending, params: CallbackParams
+) -> Op[tuple[ServerMetadata, CallbackParams]]:
     """Whether the answer is the issuer's and good; the first that is drops the other pending attempts."""
-    house = s._house
+    house, now = s._house, run.ledger.now()
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, run.ledger.now()))
-        check_callback(s.provider, metadata, params)
+        metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
+        said = yield from reach(
+            s, authorizing.read_answer(s.provider, metadata, house.directory, pending, params, now=now)
+        )
     except AuthflowError as error:
         raise (yield from fail(s, run, pending.attempt, error, Phase.CALLBACK)) from error
     now = run.ledger.now()
@@ -176,11 +180,11 @@ def _check(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -
     if rivals:
         yield Do(partial(remove_pending, house, rivals), house.store.blocking)
     yield Tell(s._outbox)
-    return metadata
+    return metadata, said
 
 
 def _see_through(
-    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, params: CallbackParams, left: list[bool]
+    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, said: CallbackParams, left: list[bool]
 ) -> Op[AuthEvent]:
     """The exchange, and how it ended kept for the same callback coming again. Whoever waits may leave (`left`):
     then the manager tells what came of it."""
@@ -188,38 +192,28 @@ def _see_through(
     outcome: AuthEvent | None = None
     failure: ErrorInfo | None = None
     try:
-        outcome = yield from _exchange(s, run, pending, metadata, params.code or "")
+        outcome = yield from _exchange(s, run, pending, metadata, said)
     except AuthflowError as error:
         failure = error.info
         raise
     finally:
-        yield Do(partial(finish_pending, house, params.state, outcome, failure), house.store.blocking)
+        yield Do(partial(finish_pending, house, said.state, outcome, failure), house.store.blocking)
         if left:
             s._outbox.hand_over()
     return outcome
 
 
-def _exchange(s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, code: str) -> Op[AuthEvent]:
+def _exchange(
+    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, said: CallbackParams
+) -> Op[AuthEvent]:
     """The code against tokens, the tokens checked and stored. Whoever waits may leave; this goes on."""
     house = s._house
     refused: flows.TokensRefused | None = None
     try:
-        granted = yield from reach(s, flows.exchange(
-            s.provider,
-            metadata,
-            house.directory,
-            code=code,
-            redirect_uri=pending.redirect_uri,
-            code_verifier=pending.code_verifier,
-            nonce=pending.nonce,
-            scope=pending.scope,
-            now=run.ledger.now(),
-            max_age=pending.max_age,
-            acr_values=pending.acr_values,
-            fetch_user=pending.fetch_user,
-            fetch_groups=pending.fetch_groups,
-            binding=Binding.of(pending.dpop_key, house.directory.nonces),
-        ))
+        binding = Binding.of(pending.dpop_key, house.directory.nonces)
+        granted = yield from reach(s, authorizing.redeem(
+            s.provider, metadata, house.directory, pending, said, now=run.ledger.now(), binding=binding
+        ))  # fmt: skip
     except flows.TokensRefused as error:
         refused = error
     except AuthflowError as error:

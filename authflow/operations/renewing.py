@@ -15,6 +15,7 @@ from ..core import SessionCore
 from ..drive import Delivered, Do, Join, Op
 from ..errors import (
     InvalidCall,
+    NotSupported,
 )
 from ..events import AuthEvent, Origin
 from ..records import SessionRecord, Token
@@ -36,6 +37,11 @@ def token(s: SessionCore, min_ttl: float) -> Op[Token]:
         record, now = s._run.record, s._run.ledger.now()
         if record.state not in LIVE or record.token is None:
             raise sign_in_required(s)
+        if not record.token.access_token:
+            raise NotSupported(
+                f"The login at {s.provider.label} brought an ID token, and no access token.",
+                hint="Use response_type='code' where an API is to be called.",
+            )
         alive = lives(record, now, min_ttl)
         if alive and now < renewal.renew_at(record, s._jitter):
             return record.token

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
-from .. import flows
+from .. import authorizing, flows
 from ..agents.base import Agent, Callback, Page
 from ..agents.browser import opener_failed, show_url
 from ..agents.loopback import Loopback
@@ -36,8 +36,10 @@ from ..errors import (
 )
 from ..events import AuthEvent
 from ..http import warm_tls
-from ..protocol.authorization import build_authorization_url
+from ..protocol.asked_claims import build_claims_parameter, with_hinted_subject
+from ..protocol.authorization import build_authorization_request
 from ..protocol.dpop import jkt, new_key
+from ..protocol.rar import build_authorization_details
 from ..protocol.step import Call
 from ..records import Pending, PendingRef
 from .callback import receive, recognise
@@ -83,6 +85,10 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         fetch_groups=options.fetch_groups,
         max_age=options.max_age,
         acr_values=options.acr_values,
+        asked_claims=with_hinted_subject(options.claims, options.params.get("id_token_hint")),
+        resource=options.resource,
+        response_type=s.provider.response_type,
+        jarm="jwt" in (s.provider.response_mode or ""),
         # A step-up may come without a refresh token; then the old one is kept, and its key with it.
         dpop_key=(s._run.record.dpop_key if run.beside else None) or new_key(s.provider),
         app_data=options.app_data,
@@ -110,16 +116,17 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
     try:
         metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
-        url = build_authorization_url(
+        request = build_authorization_request(
             s.provider,
-            metadata,
             redirect_uri=pending.redirect_uri,
             scope=pending.scope,
             state=state,
             nonce=pending.nonce,
             code_verifier=pending.code_verifier,
             params=_authorization_params(options, pending),
+            resource=pending.resource,
         )
+        url = yield from reach(s, authorizing.authorize(s.provider, metadata, request))
     except AuthflowError as error:
         let_go(run, pending.attempt)
         raise (yield from fail(s, run, pending.attempt, error, Phase.AUTHORIZE)) from error
@@ -281,4 +288,8 @@ def _authorization_params(options: LoginOptions, pending: Pending) -> dict[str, 
         params["acr_values"] = " ".join(options.acr_values)
     if pending.dpop_key is not None:
         params["dpop_jkt"] = jkt(pending.dpop_key)
+    if options.claims:
+        params["claims"] = build_claims_parameter(options.claims)
+    if options.authorization_details:
+        params["authorization_details"] = build_authorization_details(options.authorization_details)
     return params

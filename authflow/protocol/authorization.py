@@ -1,7 +1,8 @@
-"""The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1), with PKCE S256 always.
+"""The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, §3.2.2.1, §3.3.2.1), with PKCE S256
+wherever there is a code.
 
-Rule: what binds the answer to this attempt (`state`, `nonce`, PKCE, `redirect_uri`, `response_type`) is put
-in last. No parameter of a caller, a preset or a hook can replace it.
+Rule: what binds the answer to this attempt (`state`, `nonce`, PKCE, `redirect_uri`, `response_type`, `response_mode`)
+is put in last. No parameter of a caller, a preset or a hook can replace it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from .urls import add_query, check_endpoint, check_redirect_uri
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
+# Nobody else has a say in these, not even where this request has none.
+OUR_PARAMETERS = frozenset(
+    {"nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}
+)
 
-def build_authorization_url(
+
+def build_authorization_request(
     provider: Provider,
-    metadata: ServerMetadata,
     *,
     redirect_uri: str,
     scope: Sequence[str],
@@ -28,22 +33,15 @@ def build_authorization_url(
     nonce: str | None,
     code_verifier: str,
     params: Mapping[str, str],
-) -> str:
-    """The URL to send the browser to.
+    resource: Sequence[str] = (),
+) -> dict[str, str | tuple[str, ...]]:
+    """The parameters of the request, whichever way they travel.
 
-    `params` are the caller's own (`login_hint`, `prompt`, `max_age`, `acr_values`, `ui_locales`, …); they
-    win over the provider's `authorization_params`, and the provider's hook has the last word on both.
-    Raises `MissingEndpoint`, `InsecureURL`, and `InvalidCall` for a `code_verifier` that is none.
+    `params` are the caller's own (`login_hint`, `prompt`, `max_age`, `acr_values`, `claims`, …); they win over
+    the provider's `authorization_params`, and the provider's hook has the last word on both. `resource`: the APIs
+    that the tokens are for (RFC 8707 §2), one parameter each.
+    Raises `InsecureURL`, and `InvalidCall` for a `code_verifier` that is none.
     """
-    if not metadata.authorization_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no authorization_endpoint is known.",
-            hint="Set authorization_endpoint=, or an issuer with discovery.",
-        )
-    endpoint = check_endpoint(
-        metadata.authorization_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
-    )
-
     # OpenID Connect Core §3.1.2.1: without this scope value the request is not an OpenID request.
     wanted = list(dict.fromkeys(scope))
     if provider.openid and "openid" not in wanted:
@@ -53,17 +51,38 @@ def build_authorization_url(
     if wanted:
         asked["scope"] = provider.scope_separator.join(wanted)
     asked = dict(provider.amend_authorization_params(asked))
+    for name in OUR_PARAMETERS:
+        asked.pop(name, None)
 
-    bound = {
-        "response_type": "code",
+    bound: dict[str, str | tuple[str, ...]] = {
+        "response_type": provider.response_type,
         provider.client_id_param: provider.client_id,
         "redirect_uri": check_redirect_uri(redirect_uri),
         "state": state,
-        "code_challenge": code_challenge(code_verifier),
-        "code_challenge_method": "S256",
     }
+    if "code" in provider.response_type.split():
+        bound["code_challenge"] = code_challenge(code_verifier)
+        bound["code_challenge_method"] = "S256"
+    if provider.response_mode is not None:
+        bound["response_mode"] = provider.response_mode
     if nonce is not None:
         bound["nonce"] = nonce
-    asked.pop("nonce", None)
-    url = add_query(endpoint, {**asked, **bound})
+    if resource:
+        bound["resource"] = tuple(dict.fromkeys(resource))
+    return {**asked, **bound}
+
+
+def build_authorization_url(
+    provider: Provider, metadata: ServerMetadata, request: Mapping[str, str | tuple[str, ...]]
+) -> str:
+    """The URL to send the browser to. Raises `MissingEndpoint`, `InsecureURL`."""
+    if not metadata.authorization_endpoint:
+        raise MissingEndpoint(
+            f"{provider.name}: no authorization_endpoint is known.",
+            hint="Set authorization_endpoint=, or an issuer with discovery.",
+        )
+    endpoint = check_endpoint(
+        metadata.authorization_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    )
+    url = add_query(endpoint, request)
     return f"{url}#{provider.authorization_fragment}" if provider.authorization_fragment else url

@@ -1,10 +1,11 @@
-"""The authorization response (RFC 6749 §4.1.2, RFC 9207): read first, judged later.
+"""The authorization response (RFC 6749 §4.1.2, RFC 9207, OpenID Connect Core §3.3.2.5): read first, judged later.
 
 `read_callback` only finds out what was said, and whether there is one state to look an attempt up by.
 `check_callback` judges it, after the session has found that attempt. Rule: a callback that fits no attempt
 ends nothing; so nothing here is an error before the state was readable, save that it is not.
 
-Tokens in a query or a fragment (implicit and hybrid answers) are named in `ignored` and never read.
+An access token that comes along, and an ID token in a query or fragment, are named in `ignored` and never read.
+Of an answer that is a JWT (JARM) only the state is read here; `jarm.py` has the rest.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 LONGEST_CALLBACK = 16 * 1024
 MOST_PARAMETERS = 64
 
-_OURS = ("code", "state", "iss", "error", "error_description", "error_uri")
-_NEVER_READ = frozenset({"access_token", "id_token", "token_type", "expires_in", "refresh_token"})
+_OURS = ("code", "state", "iss", "error", "error_description", "error_uri", "id_token", "response")
+_NEVER_READ = frozenset({"access_token", "token_type", "expires_in", "refresh_token"})
 
 
 class CallbackParams(msgspec.Struct, frozen=True):
@@ -41,6 +42,8 @@ class CallbackParams(msgspec.Struct, frozen=True):
     error: str | None = None
     error_description: str | None = None
     error_uri: str | None = None
+    id_token: str | None = None
+    response: str | None = None
     doubled: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -61,17 +64,21 @@ def read_callback(callback: str | Mapping[str, Any]) -> CallbackParams:
     for name, value in pairs:
         values.setdefault(name, []).append(value)
 
+    never = _NEVER_READ if isinstance(callback, Mapping) else _NEVER_READ | {"id_token"}
+    kept = {name: values[name][0] for name in _OURS if name not in never and values.get(name, [""])[0]}
     states = values.get("state", [])
+    if not states and "response" in kept:
+        # JARM §2.3: the state is one of the claims. It only leads to the attempt that judges the rest.
+        states = [_state_of(kept["response"])]
+        kept["state"] = states[0]
     if len(states) != 1 or not states[0]:
         raise _rejected("has no state" if not any(states) else "has more than one state")
-
-    kept = {name: values[name][0] for name in _OURS if name in values and values[name][0]}
     if any(not value.isprintable() for name, value in kept.items() if name in ("state", "code", "iss")):
         raise _rejected("has control characters in its parameters")
     return CallbackParams(
         **kept,
         doubled=tuple(name for name in _OURS if len(values.get(name, ())) > 1),
-        ignored=tuple(sorted(_NEVER_READ & values.keys())),
+        ignored=tuple(sorted(never & values.keys())),
     )
 
 
@@ -93,8 +100,11 @@ def read_parameters(request: str | Mapping[str, Any], names: Sequence[str]) -> d
     return {name: value for name, value in found.items() if value}
 
 
-def check_callback(provider: Provider, metadata: ServerMetadata, params: CallbackParams) -> None:
-    """Judges a callback whose state is that of a pending attempt. After this, `params.code` is there.
+def check_callback(
+    provider: Provider, metadata: ServerMetadata, params: CallbackParams, response_type: str = "code"
+) -> None:
+    """Judges a callback whose state is that of a pending attempt. After this, what `response_type` names is there:
+    `params.code`, `params.id_token`.
 
     Raises `ValidationFailed` with `check="callback_parameters"` for doubled parameters, a code beside an
     error, or neither (RFC 6749 §3.1, §4.1.2); with `check="iss"` when the answer comes from another
@@ -109,8 +119,11 @@ def check_callback(provider: Provider, metadata: ServerMetadata, params: Callbac
     if params.error is not None:
         description = (params.error_description or "").replace(params.state, "…")
         raise oauth_error(params.error, description or None, phase=Phase.AUTHORIZE)
-    if params.code is None:
-        raise _wrong("has neither code nor error")
+    for name in response_type.split():
+        if getattr(params, name) is None:
+            raise _wrong(f"has neither {name} nor error")
+    if params.code is not None and "code" not in response_type:
+        raise _wrong("has a code that nobody asked for")
 
 
 def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> None:
@@ -146,6 +159,16 @@ def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> 
         hint=f"Expected {printable(expected, 200)!r}, got {printable(iss, 200)!r}.",
         phase=Phase.CALLBACK,
     )
+
+
+def _state_of(response: str) -> str:
+    # JOSE is imported by a callback that is a JWT, and by no other.
+    from .jarm import read_state
+
+    try:
+        return read_state(response)
+    except ValidationFailed:
+        raise _rejected("has a response that is no readable JWT") from None
 
 
 def _pairs(callback: str | Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Recovery, printable
+from .asked_claims import check_asked_claims
 from .jwks import Key
 from .jwt import (
     audiences,
@@ -49,11 +50,14 @@ def verify_id_token(
     max_age: float | None = None,
     acr_values: Sequence[str] = (),
     previous_claims: Mapping[str, Any] | None = None,
+    asked_claims: Mapping[str, Any] | None = None,
+    state: str | None = None,
 ) -> dict[str, Any]:
     """The claims of an ID token, once every check has passed.
 
-    `nonce`, `max_age` (seconds) and `acr_values` are what the request asked for: each then becomes an
-    obligation. `previous_claims` are those of the login, when the token came with a refresh (§12.2).
+    `nonce`, `max_age` (seconds), `acr_values` and `asked_claims` are what the request asked for: each then becomes
+    an obligation. `previous_claims` are those of the login, when the token came with a refresh (§12.2). With
+    `state`, the token came through the browser: a `code` beside it must be the token's own (§3.3.2.11).
     Raises `ValidationFailed`, or `UnknownKey` when none of `keys` fits.
     """
     header, payload = read_segments(id_token)
@@ -66,8 +70,10 @@ def verify_id_token(
     check_audience(provider, claims)
     check_nonce(provider, claims, nonce)
     check_hash(claims, "at_hash", access_token, alg)
-    check_hash(claims, "c_hash", code, alg)
+    check_hash(claims, "c_hash", code, alg, demanded=state is not None)
+    check_hash(claims, "s_hash", state, alg)
     check_authentication(claims, now=now, leeway=provider.leeway, max_age=max_age, acr_values=acr_values)
+    check_asked_claims(asked_claims or {}, "id_token", claims)
     check_required(provider, claims)
     if previous_claims:
         check_continuity(claims, previous_claims)
@@ -93,10 +99,13 @@ def check_nonce(provider: Provider, claims: Mapping[str, Any], nonce: str | None
         raise failed("nonce", "The ID token belongs to another login attempt.", "Begin the login again.")
 
 
-def check_hash(claims: Mapping[str, Any], name: str, value: str | None, alg: str) -> None:
-    """§3.1.3.6, §3.3.2.11: left half of the hash of a token or code. Optional with a code, binding when there."""
+def check_hash(
+    claims: Mapping[str, Any], name: str, value: str | None, alg: str, *, demanded: bool = False
+) -> None:
+    """§3.1.3.6, §3.3.2.11: left half of the hash of a token, code or state. Binding when there; what came through the
+    browser beside a code must have it."""
     said = claims.get(name)
-    if said is None or value is None:
+    if value is None or (said is None and not demanded):
         return
     algorithm = hashlib.sha512 if alg in ("EdDSA", "Ed25519") else _HASHES.get(alg[-3:])
     if algorithm is None or not isinstance(said, str):

@@ -18,6 +18,7 @@ from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
 from ..records import Token, shared_scope
 from .client_auth import authenticate_client
 from .messages import ServerMetadata, TokenResponse
+from .rar import check_granted_details
 from .reading import decode_object, error_of, is_number
 from .step import Limits, Moment, build_request
 from .urls import add_query, check_endpoint
@@ -43,14 +44,19 @@ def build_token_request(
     code: str,
     redirect_uri: str,
     code_verifier: str,
+    resource: Sequence[str] = (),
 ) -> httpx.Request:
-    """The exchange of a code (RFC 6749 §4.1.3, RFC 7636 §4.5). It must be sent once only."""
+    """The exchange of a code (RFC 6749 §4.1.3, RFC 7636 §4.5). It must be sent once only.
+
+    Of several `resource`s that were asked for, the access token is for the first (RFC 8707 §2.2).
+    """
     form = {
         **provider.token_params,
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": redirect_uri,
         "code_verifier": code_verifier,
+        **({"resource": resource[0]} if resource else {}),
     }
     return _build(provider, metadata, moment, form)
 
@@ -108,6 +114,7 @@ def token_response(members: Mapping[str, Any]) -> TokenResponse:
     access_token = _text(members, "access_token", _TOKEN_CHARACTERS)
     if access_token is None:
         raise _invalid("has no access_token")
+    check_granted_details(members)
 
     expires_in, read = _seconds(members, "expires_in"), _READ
     if expires_in is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -145,13 +145,22 @@ def check_target(target: str, allowed: Sequence[str]) -> bool:
     return any(path == one or (one.endswith("/") and path.startswith(one)) for one in allowed)
 
 
-def add_query(url: str, params: Mapping[str, str]) -> str:
+def add_query(url: str, params: Mapping[str, str | tuple[str, ...]]) -> str:
     """`url` with `params` in its query. What stands there already is kept, save what `params` names anew:
-    a parameter may be there once only (RFC 6749 §3.1)."""
+    a parameter may be there once only (RFC 6749 §3.1), save one whose value is a tuple (RFC 8707 §2)."""
     parts = urlsplit(url)
     kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in params]
-    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in (*kept, *params.items()))
+    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in (*kept, *each_pair(params)))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def each_pair(params: Mapping[str, str | tuple[str, ...]]) -> Iterable[tuple[str, str]]:
+    """Name and value of every parameter, a repeated one as often as it has values."""
+    for name, value in params.items():
+        if isinstance(value, tuple):
+            yield from ((name, one) for one in value)
+        else:
+            yield name, value
 
 
 def _quoted(text: object) -> str:

@@ -20,6 +20,7 @@ from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.step import Flow, Moment
 from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from ..records import Group, Profile, Token
+from .asking import AskingSettings, ResponseMode, ResponseType, check_asking
 from .credentials import ClientAssertion, ClientCertificate, ClientKey, check_credentials, read_client_key
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ ID_TOKEN_ALGORITHMS = (
 )  # fmt: skip
 
 
-class CommonSettings(TypedDict, total=False):
+class CommonSettings(AskingSettings, total=False):
     """The keyword arguments of every provider class, whatever its positional ones are."""
 
     name: str
@@ -165,6 +166,10 @@ class Provider:
     rotation: Rotation = "unknown"  # what happens to a refresh token when it is used
     timeout: float = 10.0  # seconds, total, of one call to the provider
     allow_insecure_loopback: bool = False  # http:// endpoints on loopback, for development only
+
+    # ── how it is asked, and how it answers ──
+    response_type: ResponseType = "code"
+    response_mode: ResponseMode | None = None  # None: the query; with `jwt` in it, the answer is a signed JWT (JARM)
 
     # ── named quirks ──
     scope_separator: str = " "
@@ -391,8 +396,8 @@ _ENDPOINTS = (
 # Every attempt has its own values for these (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
 _PER_ATTEMPT = frozenset(
     {
-        "client_id", "redirect_uri", "response_type", "scope", "state", "nonce",
-        "code_challenge", "code_challenge_method", "code_verifier",
+        "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+        "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri",
     }
 )  # fmt: skip
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -475,6 +480,7 @@ def check_settings(provider: Provider) -> None:
             f"{who}: without a client_secret, only the code_verifier protects the code.",
             hint="Leave refuses_code_verifier out.",
         )
+    check_asking(provider, who)
     fixed = _PER_ATTEMPT & (set(provider.authorization_params) | set(provider.token_params))
     if fixed:
         raise ConfigurationError(

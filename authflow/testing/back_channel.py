@@ -5,15 +5,14 @@ Rule: every answer passes `tamper` last, so a lie is told by an otherwise honest
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
-from hashlib import sha256, sha512
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .grants import Grant, Issued, Refused
+from .answers import RESPONSE_MODES, RESPONSE_TYPES, id_token, profile
+from .grants import Refused
 from .messages import NO_STORE, read_form, refusal
 from .proofs import ALGORITHMS, SHARED
 from .protected_api import badly_proved, unauthorized
@@ -58,8 +57,9 @@ class BackChannel:
             "backchannel_logout_session_supported": True,
             "frontchannel_logout_supported": True,
             "frontchannel_logout_session_supported": True,
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query", "form_post"],
+            "response_types_supported": list(RESPONSE_TYPES),
+            "response_modes_supported": list(RESPONSE_MODES),
+            "authorization_signing_alg_values_supported": [self._provider.algorithm],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._provider.algorithm],
@@ -98,33 +98,14 @@ class BackChannel:
         if issued.refresh_token is not None:
             answer["refresh_token"] = issued.refresh_token
         if "openid" in issued.grant.scope:
-            answer["id_token"] = self._id_token(issued, first)
+            # A refreshed one has no nonce (OpenID Connect Core §12.2).
+            nonce = issued.grant.nonce if first else None
+            answer["id_token"] = id_token(
+                self._provider, issued.grant, issued.scope, nonce=nonce, access_token=issued.access_token
+            )
         answer = self._provider.tamper.apply("token_response", answer)
         self._provider.note_tokens(answer)
         return JSONResponse(answer, headers=NO_STORE)
-
-    def _id_token(self, issued: Issued, first: bool) -> str:
-        """OpenID Connect Core §2, §3.1.3.6; a refreshed one has no nonce (§12.2)."""
-        provider, grant = self._provider, issued.grant
-        now = int(provider.now())
-        claims: dict[str, Any] = {
-            "iss": provider.issuer,
-            "sub": grant.user.sub,
-            "aud": grant.client_id,
-            "iat": now,
-            "exp": now + int(provider.id_token_ttl),
-            "auth_time": int(grant.auth_time),
-            "sid": grant.sid,
-            "at_hash": at_hash(issued.access_token, provider.algorithm),
-            **profile(grant, issued.scope),
-        }
-        if grant.acr is not None:
-            claims["acr"] = grant.acr
-        if first and grant.nonce is not None:
-            claims["nonce"] = grant.nonce
-        claims = provider.tamper.apply("id_token_claims", claims)
-        token: str = provider.tamper.apply("id_token", provider.sign(claims))
-        return token
 
     async def revoke(self, request: Request) -> Response:
         """RFC 7009 §2: an unknown token is no error."""
@@ -175,23 +156,3 @@ class BackChannel:
             )
         claims = {"sub": access.grant.user.sub, **profile(access.grant, access.scope)}
         return JSONResponse(self._provider.tamper.apply("userinfo", claims), headers=NO_STORE)
-
-
-def profile(grant: Grant, scope: tuple[str, ...]) -> dict[str, Any]:
-    """The claims that a scope opens (OpenID Connect Core §5.4)."""
-    user = grant.user
-    claims: dict[str, Any] = {}
-    if "profile" in scope:
-        claims |= {"name": user.name, "preferred_username": user.login}
-    if "email" in scope:
-        claims |= {"email": user.email, "email_verified": user.email_verified}
-    if "groups" in scope:
-        claims["groups"] = list(user.groups)
-    return {**claims, **user.claims}
-
-
-def at_hash(access_token: str, algorithm: str) -> str:
-    """OpenID Connect Core §3.1.3.6; Ed25519 signs with SHA-512 inside."""
-    hashed = sha512 if algorithm in ("EdDSA", "Ed25519") else sha256
-    digest = hashed(access_token.encode()).digest()
-    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from .answers import RESPONSE_MODES, RESPONSE_TYPES, id_token, response
 from .grants import DevClient, DevUser, Grant, Refused, check_challenge, random_secret, registered
 from .messages import read_params
 from .pages import consent_page, form_post_page, login_page, message_page, page_headers, sign_out_page
@@ -34,6 +35,7 @@ class _Transaction:
     redirect_uri: str
     state: str
     response_mode: str = "query"
+    response_type: str = "code"
     scope: tuple[str, ...] = ()
     nonce: str = ""
     code_challenge: str = ""
@@ -102,8 +104,8 @@ class FrontChannel:
                 "client_id",
                 "redirect_uri",
             )
-        form_post = params.get("response_mode") == "form_post"
-        it = _Transaction(client, redirect_uri, params.get("state", ""), "form_post" if form_post else "query")
+        mode = params.get("response_mode", "query")
+        it = _Transaction(client, redirect_uri, params.get("state", ""), mode if mode in RESPONSE_MODES else "query")
         try:
             self._read(it, params, doubled)
             return self._go_on(request, it)
@@ -113,12 +115,16 @@ class FrontChannel:
     def _read(self, it: _Transaction, params: Mapping[str, str], doubled: Iterable[str]) -> None:
         for name in doubled:
             raise Refused("invalid_request", f"{name} was given more than once.")
-        if params.get("response_type") != "code":
-            raise Refused("unsupported_response_type", "Only response_type=code is served.")
-        if params.get("response_mode", "query") not in ("query", "form_post"):
-            raise Refused("invalid_request", "response_mode must be query or form_post.")
-        check_challenge(params.get("code_challenge", ""), params.get("code_challenge_method", "plain"))
-        it.code_challenge = params["code_challenge"]
+        if params.get("response_type") not in RESPONSE_TYPES:
+            raise Refused("unsupported_response_type", f"response_type must be one of {', '.join(RESPONSE_TYPES)}.")
+        if params.get("response_mode", "query") not in RESPONSE_MODES:
+            raise Refused("invalid_request", f"response_mode must be one of {', '.join(RESPONSE_MODES)}.")
+        it.response_type = params["response_type"]
+        if "code" in it.response_type.split():
+            check_challenge(params.get("code_challenge", ""), params.get("code_challenge_method", "plain"))
+            it.code_challenge = params["code_challenge"]
+        if "id_token" in it.response_type and not (params.get("nonce") and "form_post" in it.response_mode):
+            raise Refused("invalid_request", "An ID token from here needs a nonce, and response_mode=form_post.")
         it.scope = tuple(dict.fromkeys(params.get("scope", "").replace(",", " ").split()))
         it.nonce = params.get("nonce", "")
         it.acr = next(iter(params.get("acr_values", "").split()), None)
@@ -248,8 +254,15 @@ class FrontChannel:
             it.resource,
             it.dpop_jkt or None,
         )
-        code = provider.grants.issue_code(grant, it.redirect_uri, it.code_challenge, provider.now())
-        return self._send_back(it, [("code", code)])
+        answer: list[tuple[str, str]] = []
+        code = None
+        if "code" in it.response_type.split():
+            code = provider.grants.issue_code(grant, it.redirect_uri, it.code_challenge, provider.now())
+            answer.append(("code", code))
+        if "id_token" in it.response_type:
+            made = id_token(provider, grant, it.scope, nonce=grant.nonce, code=code, state=it.state)
+            answer.append(("id_token", made))
+        return self._send_back(it, answer)
 
     def _deny(self, it: _Transaction) -> Response:
         return self._send_back(it, [("error", "access_denied"), ("error_description", "The user said no.")])
@@ -262,10 +275,12 @@ class FrontChannel:
         told = self._provider.tamper.apply("callback_params", params)
         it.ended = list(told.items()) if isinstance(told, Mapping) else list(told)
         self._provider.note(*(value for name, value in it.ended if name in ("code", "state")))
+        if "jwt" in it.response_mode:
+            it.ended = [("response", response(self._provider, it.client.client_id, dict(it.ended)))]
         return self._send(it, it.ended)
 
     def _send(self, it: _Transaction, params: list[tuple[str, str]]) -> Response:
-        if it.response_mode == "form_post":
+        if "form_post" in it.response_mode:
             page = form_post_page(self._provider.label, it.redirect_uri, params, self._provider.tint)
             return self._page(page, it.redirect_uri, script=True)
         joint = "&" if "?" in it.redirect_uri else "?"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from authflow.errors import InsecureURL, InvalidCall, MissingEndpoint
-from authflow.protocol.authorization import build_authorization_url
+from authflow.protocol.authorization import build_authorization_request, build_authorization_url
 from authflow.protocol.pkce import code_challenge
 from authflow.providers.base import Provider
 
@@ -18,7 +18,7 @@ def build(provider, metadata=METADATA, **changes):
         "redirect_uri": "http://127.0.0.1:8400/callback/example", "scope": ["openid", "email"], "state": "state-1",
         "nonce": NONCE, "code_verifier": VERIFIER, "params": {}, **changes,
     }  # fmt: skip
-    url = build_authorization_url(provider, metadata, **given)
+    url = build_authorization_url(provider, metadata, build_authorization_request(provider, **given))
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     assert len({name for name, _ in pairs}) == len(pairs), "no parameter twice"
     return dict(pairs)
@@ -55,7 +55,10 @@ def test_the_callers_parameters_win_over_the_providers():
     assert (asked["prompt"], asked["access_type"], asked["max_age"]) == ("login", "offline", "60")
 
 
-BOUND = ("state", "nonce", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "client_id")
+BOUND = (
+    "state", "nonce", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "response_mode",
+    "client_id", "request", "request_uri",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BOUND)
@@ -93,10 +96,11 @@ def test_a_hook_has_the_last_word_on_the_rest():
 
 def test_a_providers_own_words_are_used():
     provider = plain(client_id_param="client_key", scope_separator=",", authorization_fragment="wechat_redirect")
-    url = build_authorization_url(
-        provider, METADATA, redirect_uri="https://app.example/cb", scope=["a", "b"], state="s", nonce=None,
+    request = build_authorization_request(
+        provider, redirect_uri="https://app.example/cb", scope=["a", "b"], state="s", nonce=None,
         code_verifier=VERIFIER, params={},
     )  # fmt: skip
+    url = build_authorization_url(provider, METADATA, request)
     assert url.endswith("#wechat_redirect")
     asked = dict(parse_qsl(urlsplit(url).query))
     assert (asked["client_key"], asked["scope"]) == ("client-1", "a,b")
@@ -112,3 +116,24 @@ def test_without_an_endpoint_a_clean_redirect_uri_and_a_verifier_there_is_no_url
         build(openid(), redirect_uri="http://app.example/cb")
     with pytest.raises(InvalidCall):
         build(openid(), code_verifier="short")
+
+
+def test_an_id_token_alone_is_asked_for_without_a_challenge():
+    asked = build(openid(response_type="id_token", response_mode="form_post"))
+    assert (asked["response_type"], asked["response_mode"], asked["nonce"]) == ("id_token", "form_post", NONCE)
+    assert "code_challenge" not in asked
+
+
+def test_the_response_mode_is_the_providers_setting():
+    assert build(openid(response_mode="query.jwt"))["response_mode"] == "query.jwt"
+
+
+def test_each_resource_is_a_parameter_of_its_own():
+    provider = openid()
+    request = build_authorization_request(
+        provider, redirect_uri="https://app.example/cb", scope=["a"], state="s", nonce=None, code_verifier=VERIFIER,
+        params={}, resource=["https://a.example/", "https://b.example/", "https://a.example/"],
+    )  # fmt: skip
+    url = build_authorization_url(provider, METADATA, request)
+    named = [value for name, value in parse_qsl(urlsplit(url).query) if name == "resource"]
+    assert named == ["https://a.example/", "https://b.example/"]

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from authflow.errors import InvalidGrant, OAuthError
-from authflow.protocol.authorization import build_authorization_url
+from authflow.protocol.authorization import build_authorization_request, build_authorization_url
 from authflow.protocol.discovery import configured_metadata
 from authflow.providers import OAuth2
 from authflow.records import Token
@@ -82,18 +82,16 @@ def at(idp: RecordedProvider, provider: OAuth2) -> OAuth2:
 
 
 def authorization_url(provider: OAuth2) -> Any:
-    return urlsplit(
-        build_authorization_url(
-            provider,
-            configured_metadata(provider),
-            redirect_uri="https://app.example.com/cb",
-            scope=provider.requested_scopes(),
-            state="the-state",
-            nonce=None,
-            code_verifier=VERIFIER,
-            params={},
-        )
+    request = build_authorization_request(
+        provider,
+        redirect_uri="https://app.example.com/cb",
+        scope=provider.requested_scopes(),
+        state="the-state",
+        nonce=None,
+        code_verifier=VERIFIER,
+        params={},
     )
+    return urlsplit(build_authorization_url(provider, configured_metadata(provider), request))
 
 
 def test_wechats_authorization_url_has_an_appid_and_its_fragment(wechat: OAuth2) -> None:

@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 
 from authflow.errors import ConfigurationError
 from authflow.testing import DevProvider, DevUser, VirtualClock
-from authflow.testing.back_channel import at_hash
+from authflow.testing.answers import half_hash
 from tests.testing.plain_client import ISSUER, REDIRECT_URI, PlainClient, answer_of
 
 
@@ -52,7 +52,7 @@ async def test_the_code_flow_ends_in_tokens_and_a_valid_id_token(provider: DevPr
         "exp": now + 3600,
         "auth_time": now,
         "nonce": client.nonce,
-        "at_hash": at_hash(answer["access_token"], "ES256"),
+        "at_hash": half_hash(answer["access_token"], "ES256"),
         "sid": token.claims["sid"],
         "name": "Ada Lovelace",
         "preferred_username": "ada",

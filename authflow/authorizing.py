@@ -1,0 +1,119 @@
+"""Asking for a login, and what comes of the answer: the front channel's half of a conversation.
+
+    authorize      the parameters → the URL to send the browser to
+    read_answer    what the callback said → what the provider said
+    redeem         what the provider said → who signed in, and the tokens
+
+Generators, as those in `flows.py`; nothing here knows a chart, a session or a clock.
+
+Rule: what cannot be checked is no answer. A response that was to be signed, and is not, is refused before any code
+in it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import AuthflowError, Phase
+from .flows import Directory, exchange, profile_of_claims, verified_claims, with_keys
+from .protocol.authorization import build_authorization_url
+from .protocol.callback import CallbackParams, check_callback
+from .protocol.dpop import Binding
+from .protocol.messages import Granted, ServerMetadata
+from .protocol.step import Flow
+from .records import Pending, Token
+
+if TYPE_CHECKING:
+    from .protocol.jwks import IssuerKeys
+    from .providers.base import Provider
+
+
+def authorize(
+    provider: Provider, metadata: ServerMetadata, request: Mapping[str, str | tuple[str, ...]]
+) -> Flow[str]:
+    """The URL to send the browser to, for the parameters in `request`."""
+    return build_authorization_url(provider, metadata, request)
+    yield
+
+
+def read_answer(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    pending: Pending,
+    params: CallbackParams,
+    *,
+    now: float,
+) -> Flow[CallbackParams]:
+    """What the provider answered to the request that `pending` made: verified where it is a JWT, and good.
+
+    Raises `ValidationFailed`, the `OAuthError` that the answer is, and `WireError` when a signature needs keys
+    that cannot be had.
+    """
+    said = params
+    if pending.jarm:
+        from .protocol.jarm import verify_response
+
+        def verify(keys: IssuerKeys | None) -> CallbackParams:
+            return verify_response(provider, metadata, keys.keys if keys else (), params, now=now)
+
+        try:
+            said = yield from with_keys(provider, metadata, directory, verify, now)
+        except AuthflowError as error:
+            error.add_facts(phase=Phase.CALLBACK)
+            raise
+    check_callback(provider, metadata, said, pending.response_type)
+    return said
+
+
+def redeem(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    pending: Pending,
+    said: CallbackParams,
+    *,
+    now: float,
+    binding: Binding | None = None,
+) -> Flow[Granted]:
+    """Who signed in, and the tokens: for the code, for the ID token that came through the browser, or for both
+    (OpenID Connect Core §3.2.2.11, §3.3.2.11). An ID token that came beside a code is checked before the code is
+    used. Raises as `flows.exchange` does.
+    """
+    front: dict[str, Any] | None = None
+    if "id_token" in pending.response_type.split():
+        front = yield from verified_claims(
+            provider, metadata, directory, said.id_token or "", now=now, nonce=pending.nonce, code=said.code,
+            max_age=pending.max_age, acr_values=pending.acr_values, asked_claims=pending.asked_claims,
+            state=said.state,
+        )  # fmt: skip
+    if front is not None and said.code is None:
+        # Without an access token there is no userinfo: the ID token is all that is known, for as long as it is good.
+        token = Token(
+            "", id_token=said.id_token, scope=pending.scope, expires_at=float(front["exp"]),
+            expires_in=max(0.0, float(front["exp"]) - now),
+        )  # fmt: skip
+        profile = profile_of_claims(provider, front) if pending.fetch_user else None
+        return Granted(token=token, issuer=front["iss"], subject=front["sub"], claims=front, profile=profile)
+    return (
+        yield from exchange(
+            provider,
+            metadata,
+            directory,
+            code=said.code or "",
+            redirect_uri=pending.redirect_uri,
+            code_verifier=pending.code_verifier,
+            nonce=pending.nonce,
+            scope=pending.scope,
+            now=now,
+            max_age=pending.max_age,
+            acr_values=pending.acr_values,
+            asked_claims=pending.asked_claims,
+            front_claims=front,
+            resource=pending.resource,
+            fetch_user=pending.fetch_user,
+            fetch_groups=pending.fetch_groups,
+            binding=binding,
+        )
+    )
