@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .agents.base import Listener
     from .auth import SessionAuth
     from .drive import AsyncShell, Flight, Mailbox, Recorder, SyncShell
+    from .protocol.registration import ClientInformation
 
 SESSION = "session/"
 ATTEMPT = "attempt/"
@@ -87,6 +88,8 @@ class House:
         self.directory = Directory()
         # For a session's quick changes. Shared by a few, because 100,000 locks are 9 MB; nothing waits within one.
         self.mutexes = tuple(threading.Lock() for _ in range(64))
+        # By provider and issuer: what became of a provider whose issuer or client was not known at the beginning.
+        self.enrolled: dict[tuple[str, str], tuple[Provider, ClientInformation]] = {}
         self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
         self.told = signals.outbox(told=sys.maxsize)  # stands for the outbox of every session that has none
         self.process = secrets.token_hex(4)

@@ -165,7 +165,10 @@ def discover(provider: Provider, directory: Directory, now: float) -> Flow[Serve
 def fetch_metadata(provider: Provider, issuer: str) -> Flow[ServerMetadata]:
     """The first of the well-known documents that is one. When none is, the error is the first one's."""
     requests = build_discovery_requests(
-        issuer, allow_insecure_loopback=provider.allow_insecure_loopback, seconds=provider.timeout
+        issuer,
+        allow_insecure_loopback=provider.allow_insecure_loopback,
+        seconds=provider.timeout,
+        every_form=provider.resource is not None,
     )
     missing: AuthflowError | None = None
     for request in requests:
@@ -383,6 +386,8 @@ def fetch_profile(
 
     Raises what the provider's answers are: nothing is softened here.
     """
+    if provider.tells_no_user:
+        return None
     profile = yield from _bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
     if profile is None or not fetch_groups:
         return profile
@@ -556,7 +561,7 @@ def _identify(
 
     profile: Profile | None = None
     warning = None
-    if fetch_user:
+    if fetch_user and not provider.tells_no_user:
         profile, warning = yield from _softly(
             _bound(provider.fetch_user(token, metadata, claims or {}), token, binding),
             lambda: profile_of_claims(provider, claims)
@@ -623,5 +628,6 @@ def _whose(
     if claims is not None:
         return claims["iss"], claims["sub"]
     if profile is None:
-        return "", ""
+        # Who nobody is told of signed in at an issuer all the same: what it gave is renewed there and nowhere else.
+        return (provider.issuer or "" if provider.tells_no_user else ""), ""
     return provider.issuer or origin_of(metadata.authorization_endpoint or metadata.token_endpoint or ""), profile.id

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .operations.initiated import Invitation
+    from .protocol.registration import ClientInformation, ClientMetadata
     from .scheduler import AsyncScheduler, Scheduler
 
 LOOK_AGAIN = 1.0  # seconds, after a store could not be read
@@ -353,6 +354,26 @@ class SessionManager(_Manager[Session]):
         session = self._find(Key(owner, invited.provider, ""))
         return session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
 
+    def register(self, name: str, *, redirect_uri: str | None = None) -> ClientInformation:
+        """Registers this application with the provider now, if it is not yet (RFC 7591); a login does it by itself.
+
+        `redirect_uri`: what logins will use; without it that of the provider's settings, or loopback.
+        """
+        return self._do(operations.register(self[name], redirect_uri))
+
+    def read_registration(self, name: str) -> ClientInformation:
+        """The registration as the server has it now (RFC 7592); kept if it has changed. Raises `NotSupported` when it
+        cannot be managed, `ConfigurationError` when there is none."""
+        return self._do(operations.read_registration(self[name]))
+
+    def update_registration(self, name: str, client: ClientMetadata) -> ClientInformation:
+        """Replaces what the server knows of this application (RFC 7592)."""
+        return self._do(operations.update_registration(self[name], client))
+
+    def delete_registration(self, name: str) -> None:
+        """Ends the registration at the server, and forgets it here (RFC 7592). Its sessions cannot be renewed then."""
+        self._do(operations.delete_registration(self[name]))
+
     def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
         """The browser is back from the provider's logout page: `request` is its URL as it arrived.
 
@@ -522,6 +543,22 @@ class AsyncSessionManager(_Manager[AsyncSession]):
         invited = operations.read_invitation(self._house, request, allowed_targets)
         session = self._find(Key(owner, invited.provider, ""))
         return await session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
+
+    async def register(self, name: str, *, redirect_uri: str | None = None) -> ClientInformation:
+        """See `SessionManager.register`."""
+        return await self._do(operations.register(self[name], redirect_uri))
+
+    async def read_registration(self, name: str) -> ClientInformation:
+        """See `SessionManager.read_registration`."""
+        return await self._do(operations.read_registration(self[name]))
+
+    async def update_registration(self, name: str, client: ClientMetadata) -> ClientInformation:
+        """See `SessionManager.update_registration`."""
+        return await self._do(operations.update_registration(self[name], client))
+
+    async def delete_registration(self, name: str) -> None:
+        """See `SessionManager.delete_registration`."""
+        await self._do(operations.delete_registration(self[name]))
 
     async def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
         """See `SessionManager.complete_logout`."""

@@ -28,6 +28,7 @@ _SECRET_FIELDS = frozenset(
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
         "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code", "end_session_url",
         "unrevoked",
+        "client_secret", "registration_access_token", "initial_access_token", "software_statement",
     }
 )  # fmt: skip
 
@@ -264,6 +265,7 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     dpop_key: bytes | None = None
     asked_claims: dict[str, Any] = {}
     resource: tuple[str, ...] = ()
+    issuer: str = ""  # where it was found out only by the login: whom was asked
     response_type: str = "code"
     jarm: bool = False
     app_data: Any = None

@@ -124,6 +124,16 @@ def test_the_code_about_signing_out_runs() -> None:
     assert run(there) == ["200  logged_out back_channel_logout", "400 jti"]
 
 
+# ── apis.md ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_about_apis_runs() -> None:
+    resource, registration = blocks("apis.md")
+
+    assert run(resource) == ["True ('profile', 'offline_access')"]
+    assert run(registration) == ["Ada Lovelace True"]
+
+
 # ── testing.md ───────────────────────────────────────────────────────────────────────────────────────
 
 

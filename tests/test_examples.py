@@ -28,6 +28,14 @@ TOLD = {
         "globex +- +logged_out .+ expired",
     ],
     "desktop": ["hello Ada Lovelace from Acme", "the API answered 200; .+", "signed out; .+ refresh_token, .+"],
+    "mcp_client": [
+        "without a token: 401",
+        "signed in with profile offline_access",
+        "with a token: 200",
+        "the server wants more: files:write",
+        "with more scope: 200",
+        "now it has .*files:write.*",
+    ],
     "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
     "sign_in_button": [
         r"\[ Sign in with Acme \]",

@@ -13,6 +13,7 @@ from .asking import introspect
 from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
 from .ending import cancel, sign_in_required
+from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
 from .parting import complete_logout
 from .renewing import launch_renewal, refresh, renew_after, token
@@ -35,6 +36,7 @@ __all__ = [
     "cancel",
     "complete",
     "complete_logout",
+    "delete_registration",
     "dump",
     "dump_token",
     "forget",
@@ -45,7 +47,9 @@ __all__ = [
     "move",
     "notice_step_up",
     "read_invitation",
+    "read_registration",
     "refresh",
+    "register",
     "renew_after",
     "restore",
     "restore_stored",
@@ -54,5 +58,6 @@ __all__ = [
     "sign_in_required",
     "sign_out",
     "token",
+    "update_registration",
     "wait",
 ]

@@ -11,6 +11,7 @@ from ..drive import Do, Op
 from ..errors import InvalidCall
 from ..protocol.introspection import Introspection
 from .ending import sign_in_required
+from .enrolling import prepare
 from .wire import reach
 
 TokenKind = Literal["access_token", "refresh_token"]
@@ -26,7 +27,7 @@ def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspec
     held = record.token.access_token if kind == "access_token" else record.token.refresh_token
     if kind not in ("access_token", "refresh_token") or held is None:
         raise InvalidCall(f"This session has no {kind!r}.", hint='Ask about "access_token".')
-    metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+    metadata = yield from prepare(s)
     asking = flows.introspect(
         s.provider, metadata, house.directory, token=held, token_type_hint=kind, signed=signed, now=ledger.now()
     )

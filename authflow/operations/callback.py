@@ -45,6 +45,7 @@ from ..records import Key, Pending, Profile, SessionRecord, shared_scope
 from . import whose
 from .data import Completion
 from .ending import NO_LOGIN_HERE, fail, failure_of, give_up
+from .enrolling import prepare
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
 from .signing_out import discard
@@ -161,7 +162,7 @@ def _check(
     """Whether the answer is the issuer's and good; the first that is drops the other pending attempts."""
     house, now = s._house, run.ledger.now()
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
+        metadata = yield from prepare(s, issuer=pending.issuer)
         said = yield from reach(
             s, authorizing.read_answer(s.provider, metadata, house.directory, pending, params, now=now)
         )
@@ -322,7 +323,8 @@ def _take_over(s: SessionCore, run: Run, pending: Pending, granted: Granted) -> 
     ledger = s._run.ledger
     for _ in range(_MOST_RACES):
         live = ledger.record
-        if not granted.subject or (granted.issuer, granted.subject) != (live.issuer, live.subject):
+        known = granted.subject or s.provider.tells_no_user
+        if not known or (granted.issuer, granted.subject) != (live.issuer, live.subject):
             raise ValidationFailed(
                 "It cannot be told whether this is the user whose session it is."
                 if not (granted.subject and live.subject)

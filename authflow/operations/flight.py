@@ -39,6 +39,7 @@ from ..records import Claim, SessionRecord, Token
 from ..renewal import Answer, Move, View
 from .callback import tokens_of
 from .ending import sign_in_required, unavailable
+from .enrolling import prepare
 from .signing_out import discard
 from .wire import reach
 
@@ -193,7 +194,7 @@ def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, 
     house, ledger = s._house, s._run.ledger
     metadata = ServerMetadata()
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+        metadata = yield from prepare(s)
     except AuthflowError as error:
         error.add_facts(sent=Sent.NO)
         return metadata, error

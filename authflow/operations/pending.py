@@ -51,6 +51,14 @@ def store_pending(house: House, state: str, pending: Pending) -> None:
     house.store.swap(key, 0, house.vault.pack(key, data, 1), ttl)
 
 
+def restate_pending(house: House, state: str, pending: Pending) -> None:
+    """What is known of an attempt only after it has begun. One that has ended meanwhile stays ended."""
+    key = PENDING_PREFIX + hash_of(state)
+    found = _load(house, key)
+    if found is not None and found[0].used_at is None:
+        _save(house, key, found[1], pending, pending.deadline - pending.created_at + KEPT_SECONDS)
+
+
 def load_pending(house: House, state: str) -> Pending | None:
     found = _load(house, PENDING_PREFIX + hash_of(state))
     return None if found is None else found[0]
@@ -111,6 +119,8 @@ def _load(house: House, key: str) -> tuple[Pending, int] | None:
         ) from None
 
 
-def _save(house: House, key: str, version: int, pending: Pending) -> int | Conflict:
+def _save(
+    house: House, key: str, version: int, pending: Pending, ttl: float = KEPT_SECONDS
+) -> int | Conflict:
     data = house.vault.pack(key, msgspec.msgpack.encode(pending), version + 1)
-    return house.store.swap(key, version, data, KEPT_SECONDS)
+    return house.store.swap(key, version, data, ttl)

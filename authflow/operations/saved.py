@@ -34,6 +34,7 @@ from . import whose
 from .callback import tokens_of
 from .data import LoginOptions, Saved
 from .ending import sign_in_required
+from .enrolling import prepare
 from .renewing import lives, refresh
 from .runs import already
 from .signing_in import requested_scope
@@ -72,8 +73,8 @@ def _is_dead(error: OAuthError) -> bool:
 
 def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEvent]:
     """Renews, completes, commits. Whoever waits may leave: a refresh token that was used must not be lost."""
-    house, ledger = s._house, s._run.ledger
-    metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+    ledger = s._run.ledger
+    metadata = yield from prepare(s)
     granted = _kept_grant(kept)
     if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
         granted = yield from _renew_saved(s, metadata, kept, options)

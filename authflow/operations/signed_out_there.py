@@ -23,12 +23,14 @@ from ..errors import AuthflowError, Phase, ValidationFailed, printable
 from ..events import AuthEvent
 from ..protocol.callback import read_parameters
 from ..protocol.discovery import fits_template
+from ..protocol.messages import ServerMetadata
 from ..providers.base import Provider
 from ..records import Key, SessionRecord
 from ..stores import Conflict
 from . import whose
 from .callback import revoke_for_provider
 from .data import ProviderLogout
+from .enrolling import prepare
 from .wire import reach
 
 Meant = Callable[[SessionRecord], bool]
@@ -46,11 +48,9 @@ def back_channel_logout(house: House, logout_token: object) -> Op[ProviderLogout
     from ..protocol.logout_token import BELIEVED_SECONDS, addressees
 
     iss, audiences = addressees(logout_token)
-    provider = _provider_for(house, iss, audiences)
-    s = house.find(Key("", provider.name, ""))
-    now = s._run.ledger.now()
     try:
-        metadata = yield from reach(s, flows.discover(provider, house.directory, now))
+        s, metadata = yield from _asker(house, iss, audiences)
+        provider, now = s.provider, s._run.ledger.now()
         said = yield from reach(s, flows.logout_claims(provider, metadata, house.directory, logout_token, now=now))
     except AuthflowError as error:
         error.add_facts(phase=Phase.LOGOUT)
@@ -88,27 +88,37 @@ def front_channel_logout(house: House, request: str | Mapping[str, Any]) -> Op[P
             hint="Register the client with frontchannel_logout_session_required.",
             phase=Phase.LOGOUT,
         )
-    provider = _provider_for(house, iss, None)
+    provider = _candidates(house, iss)[0]
     names = whose.names_of(iss, None, sid)
     return (yield from _end_sessions(house, provider, names, partial(_is_meant, iss, None, sid), FRONT_CHANNEL))
 
 
-def _provider_for(house: House, iss: str, audiences: set[str] | None) -> Provider:
-    """The provider that an issuer is, by its own name; with `audiences`, the one that is this client."""
-    template_fits = [one for one in house.providers.values() if one.openid and _is_issuer(one, iss)]
-    if not template_fits:
+def _asker(house: House, iss: str, audiences: set[str]) -> Op[tuple[SessionCore, ServerMetadata]]:
+    """A session of the provider that a token is meant for, to ask in its name, and that provider's metadata."""
+    for provider in _candidates(house, iss):
+        s = house.find(Key("", provider.name, ""))
+        if provider.client_id in audiences:
+            return s, (yield from prepare(s))
+        if provider.enrols:
+            metadata = yield from prepare(s, issuer=iss)
+            if s.provider.client_id in audiences:
+                return s, metadata
+    raise ValidationFailed(
+        "The logout token is not meant for this client.", check="aud", hint="Check client_id.", phase=Phase.LOGOUT
+    )
+
+
+def _candidates(house: House, iss: str) -> list[Provider]:
+    """The providers that an issuer may be, by its own name."""
+    found = [one for one in house.providers.values() if one.openid and _is_issuer(one, iss)]
+    if not found:
         raise ValidationFailed(
             "The logout comes from an issuer that is not configured here.",
             check="iss",
             hint=f"It says {printable(iss, 200)!r}.",
             phase=Phase.LOGOUT,
         )
-    for provider in template_fits:
-        if audiences is None or provider.client_id in audiences:
-            return provider
-    raise ValidationFailed(
-        "The logout token is not meant for this client.", check="aud", hint="Check client_id.", phase=Phase.LOGOUT
-    )
+    return found
 
 
 def _is_issuer(provider: Provider, iss: str) -> bool:

@@ -14,7 +14,9 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
-from .. import authorizing, flows
+from msgspec.structs import replace
+
+from .. import authorizing
 from ..agents.base import Agent, Callback, Page
 from ..agents.browser import opener_failed, show_url
 from ..agents.loopback import Loopback
@@ -45,7 +47,8 @@ from ..records import Pending, PendingRef
 from .callback import receive, recognise
 from .data import Begun, LoginOptions
 from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go
-from .pending import hash_of, store_pending
+from .enrolling import enrol
+from .pending import hash_of, restate_pending, store_pending
 from .runs import run_for
 from .wire import reach
 
@@ -75,8 +78,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         created_at=now,
         deadline=now + options.timeout,
         nonce=secrets.token_urlsafe(32) if s.provider.openid else None,
-        # A step-up that asked for less than the session has would leave it with less.
-        scope=tuple(dict.fromkeys((*requested_scope(s, options), *(s._run.record.scope if run.beside else ())))),
+        scope=_scope(s, run, options),
         beside=run.beside,
         epoch=s._run.record.epoch,
         binding_hash=None if binding is None else hash_of(binding),
@@ -115,7 +117,10 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         kept = {**(s._bindings or {}), pending.attempt: binding}
         s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, now))
+        metadata = yield from enrol(s, pending.redirect_uri)
+        if house.providers[s.key.provider].enrols:  # only now it is known whom to ask, and what the API wants
+            pending = replace(pending, issuer=metadata.issuer, scope=_scope(s, run, options))
+            yield Do(partial(restate_pending, house, state, pending), house.store.blocking)
         request = build_authorization_request(
             s.provider,
             redirect_uri=pending.redirect_uri,
@@ -269,6 +274,12 @@ def _web_redirect(s: SessionCore, options: LoginOptions) -> str:
             hint="Pass begin(redirect_uri=…), the very URI that is registered with the provider.",
         )
     return redirect_uri
+
+
+def _scope(s: SessionCore, run: Run, options: LoginOptions) -> tuple[str, ...]:
+    """A step-up asks for what the session has, too: with less it would leave it with less."""
+    held = s._run.record.scope if run.beside else ()
+    return tuple(dict.fromkeys((*requested_scope(s, options), *held)))
 
 
 def requested_scope(s: SessionCore, options: LoginOptions) -> tuple[str, ...]:

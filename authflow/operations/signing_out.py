@@ -33,6 +33,7 @@ from ..records import BLANK, Key, SessionRecord, Token
 from . import whose
 from .data import LogoutResult
 from .ending import cancel
+from .enrolling import prepare
 from .parting import remember_parting
 from .wire import reach
 
@@ -83,7 +84,7 @@ def _sign_out_there(
     errors: list[ErrorInfo] = []
     until = ledger.now() + LOGOUT_SECONDS
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()), until)
+        metadata = yield from prepare(s, until)
     except AuthflowError as error:
         return LogoutResult(True, cancelled, persisted, revoked, errors=(error.info,))
     if revoke:
@@ -137,7 +138,7 @@ def finish_logout(s: SessionCore) -> Op[None]:
     if left is None or ledger.now() < ledger.record.since + LOGOUT_SECONDS + 5.0:
         return
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, house.directory, ledger.now()))
+        metadata = yield from prepare(s)
     except AuthflowError:
         return
     yield from discard(s, metadata, left)
@@ -174,7 +175,7 @@ def revoke_orphans(s: SessionCore) -> Op[None]:
     """Tokens that another process stored for a login that this one has ended or replaced are revoked."""
     orphans, s._run.ledger.orphans = s._run.ledger.orphans, ()
     try:
-        metadata = yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now()))
+        metadata = yield from prepare(s)
     except AuthflowError:
         return
     for token in orphans:

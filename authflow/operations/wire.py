@@ -33,7 +33,8 @@ def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
     known, provider = s._house.trusted, s.provider
     trusted = known.get(provider.name)
     if trusted is None:
-        trusted = known[provider.name] = trusted_hosts(provider)
+        # By what the application wrote: an issuer that an API named may not be anywhere.
+        trusted = known[provider.name] = trusted_hosts(s._house.providers[provider.name])
     try:
         step = next(flow)
         while True:
@@ -63,7 +64,8 @@ def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
 
 def trusted_hosts(provider: Provider) -> frozenset[str]:
     """The hosts that may be private; empty when any may, because the issuer itself is a private address."""
-    named = [provider.issuer, *(getattr(provider, one.name) for one in fields(provider) if _is_endpoint(one.name))]
+    endpoints = (getattr(provider, one.name) for one in fields(provider) if _is_endpoint(one.name))
+    named = [provider.resource, provider.issuer, *endpoints]
     hosts = frozenset(urlsplit(url).hostname or "" for url in named if isinstance(url, str))
     return frozenset() if any(is_private_host(host) for host in hosts) else hosts
 

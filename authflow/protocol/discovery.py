@@ -43,10 +43,15 @@ _PLACEHOLDER = re.compile(r"\{[A-Za-z_]+\}")
 
 
 def build_discovery_requests(
-    issuer: str, *, allow_insecure_loopback: bool = False, seconds: float = CALL_SECONDS
+    issuer: str,
+    *,
+    allow_insecure_loopback: bool = False,
+    seconds: float = CALL_SECONDS,
+    every_form: bool = False,
 ) -> list[httpx.Request]:
     """The documents to ask for, in this order, until one is there: OpenID Connect Discovery §4.1 (appended
-    to the issuer), RFC 8414 §3.1 (between host and path).
+    to the issuer), RFC 8414 §3.1 (between host and path). `every_form` asks by RFC 8414 first, and for OpenID
+    Connect's document in both places (§5): of a server that an API named, nobody knows which kind it is.
 
     Raises `InsecureURL` for an issuer that is no clean https URL, or that has a query.
     """
@@ -56,7 +61,9 @@ def build_discovery_requests(
         raise InsecureURL("An issuer has no query (RFC 8414 §2).", hint="Set issuer= as the provider documents it.")
     path = parts.path.removesuffix("/")
     limits = Limits(most_bytes=DOCUMENT_BYTES, seconds=seconds)
-    paths = (path + "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server" + path)
+    appended, inserted = path + "/.well-known/openid-configuration", "/.well-known/openid-configuration" + path
+    oauth = "/.well-known/oauth-authorization-server" + path
+    paths = dict.fromkeys((oauth, inserted, appended) if every_form else (appended, oauth))
     return [
         build_request("GET", urlunsplit((parts.scheme, parts.netloc, one, "", "")), limits=limits) for one in paths
     ]

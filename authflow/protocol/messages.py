@@ -29,6 +29,7 @@ class ServerMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     id_token_signing_alg_values_supported: tuple[str, ...] | None = None
     code_challenge_methods_supported: tuple[str, ...] | None = None
     authorization_response_iss_parameter_supported: bool = False
+    client_id_metadata_document_supported: bool = False
     dpop_signing_alg_values_supported: tuple[str, ...] | None = None
     mtls_endpoint_aliases: dict[str, str] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..protocol.private_key import PrivateKey
+from ..protocol.registration import ClientMetadata
 from .auth0 import Auth0
 from .base import Provider
 from .credentials import ClientAssertion, ClientCertificate
@@ -17,6 +18,7 @@ __all__ = [
     "Auth0",
     "ClientAssertion",
     "ClientCertificate",
+    "ClientMetadata",
     "GitHub",
     "Google",
     "LinkedIn",

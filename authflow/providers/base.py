@@ -17,6 +17,7 @@ import httpx
 
 from ..errors import ConfigurationError, InsecureURL, OAuthError, oauth_error
 from ..protocol.messages import ServerMetadata, TokenResponse
+from ..protocol.registration import ClientMetadata
 from ..protocol.step import Flow, Moment
 from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from ..records import Group, Profile, Token
@@ -55,6 +56,7 @@ class CommonSettings(AskingSettings, total=False):
     callback_path: str
     token_params: Mapping[str, str]
     api_origins: Sequence[str]
+    registration: ClientMetadata | None
     client_auth: ClientAuth | ClientAssertion | None
     client_key: ClientKey | None
     client_certificate: ClientCertificate | None
@@ -114,6 +116,7 @@ class DataFields(TypedDict, total=False):
     authorization_fragment: str
     omits_nonce: bool
     refuses_code_verifier: bool
+    assumes_s256: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -138,6 +141,7 @@ class Provider:
     group_scopes: Sequence[str] = ()  # added when groups are fetched
     authorization_params: Mapping[str, str] = field(default_factory=dict)
     token_params: Mapping[str, str] = field(default_factory=dict)
+    registration: ClientMetadata | None = None  # who asks, where there is no client_id yet (RFC 7591)
     client_auth: ClientAuth | ClientAssertion | None = None  # None: by what is set; for a secret what is listed
     client_key: ClientKey | None = None  # signs client assertions: a PrivateKey, or what makes one
     client_certificate: ClientCertificate | None = None  # shown in every TLS handshake with the provider
@@ -151,6 +155,7 @@ class Provider:
 
     # ── the provider ──
     issuer: str | None = None  # compared byte for byte (OIDC Discovery §4.3, RFC 9207)
+    resource: str | None = None  # the API that says which issuer is its own (RFC 9728)
     discovery: bool = False  # metadata is fetched from the issuer
     openid: bool = False  # an ID token is expected
     authorization_endpoint: str | None = None
@@ -195,6 +200,7 @@ class Provider:
     authorization_fragment: str = ""  # WeChat's authorization URL ends in "#wechat_redirect"
     omits_nonce: bool = False  # the ID token never carries the nonce: none is demanded (LinkedIn)
     refuses_code_verifier: bool = False  # the token endpoint answers invalid_client to one (LinkedIn)
+    assumes_s256: bool = False  # the server does PKCE by S256, though its metadata do not say so
 
     def __post_init__(self) -> None:
         def put(attribute: str, value: object) -> None:
@@ -214,6 +220,16 @@ class Provider:
         put("callback_path", self.callback_path or f"/callback/{self.name}")
         put("client_key", read_client_key(self.client_key))
         check_settings(self)
+
+    @property
+    def enrols(self) -> bool:
+        """Its issuer is found by an API, or its client is registered, at the first login."""
+        return self.resource is not None or not self.client_id
+
+    @property
+    def tells_no_user(self) -> bool:
+        """Nobody can be asked who signed in: a server that an API named, and that was not set up for it."""
+        return self.resource is not None and not self.openid and self.userinfo_endpoint is None
 
     @property
     def private_key(self) -> PrivateKey | None:
@@ -445,7 +461,9 @@ def read_mapping(who: str, name: str, value: Any) -> dict[str, str]:
 def check_settings(provider: Provider) -> None:
     """Refuses at construction what could not work later. Raises `ConfigurationError`."""
     who = f"{type(provider).__name__}({provider.name!r})"
-    if not provider.client_id or not isinstance(provider.client_id, str):
+    if provider.registration is not None and not isinstance(provider.registration, ClientMetadata):
+        raise ConfigurationError(f"{who}: registration takes a ClientMetadata.")
+    if (not provider.client_id and provider.registration is None) or not isinstance(provider.client_id, str):
         raise ConfigurationError(f"{who} needs a client_id.", hint="Register the application with the provider.")
     if provider.client_secret is not None and not isinstance(provider.client_secret, str):
         raise ConfigurationError(f"{who}: client_secret must be a string or None.")
@@ -501,7 +519,12 @@ def check_urls(provider: Provider, who: str) -> None:
             check_endpoint(url, allow_insecure_loopback=provider.allow_insecure_loopback)
         except InsecureURL as error:
             raise InsecureURL(f"{who}, {name}: {error.message}", hint=error.hint) from None
-    if provider.discovery and provider.issuer is None:
+    if provider.resource is not None:
+        try:
+            check_endpoint(provider.resource, allow_insecure_loopback=provider.allow_insecure_loopback)
+        except InsecureURL as error:
+            raise InsecureURL(f"{who}, resource: {error.message}", hint=error.hint) from None
+    if provider.discovery and provider.issuer is None and provider.resource is None:
         raise ConfigurationError(f"{who}: discovery needs the issuer.", hint="Set issuer=https://….")
     for name in ("redirect_uri", "post_logout_redirect_uri"):
         url = getattr(provider, name)

@@ -7,16 +7,19 @@ hooks of `Provider`; `examples/providers_wechat_tiktok.py` shows two.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import msgspec
 
-from ..errors import ConfigurationError, Phase, ResponseInvalid
+from ..errors import ConfigurationError, InsecureURL, Phase, ResponseInvalid
 from ..protocol.messages import ServerMetadata
+from ..protocol.registration import ClientMetadata
 from ..protocol.step import Flow, fetch
+from ..protocol.urls import check_endpoint, host_of, origin_of
 from ..protocol.userinfo import (
     build_userinfo_request,
     check_userinfo_subject,
@@ -36,6 +39,7 @@ class OAuth2Settings(CommonSettings, DataFields, total=False):
     issuer: str | None
     discovery: bool
     openid: bool
+    resource: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, init=False, repr=False)
@@ -106,8 +110,8 @@ class OAuth2(Provider):
             chosen,
             client_id=client_id,
             client_secret=client_secret,
-            authorization_endpoint=authorization_endpoint,
-            token_endpoint=token_endpoint,
+            authorization_endpoint=None if settings.get("resource") else authorization_endpoint,
+            token_endpoint=None if settings.get("resource") else token_endpoint,
             userinfo_endpoint=user_endpoint,
             scopes=scopes or (),
             user_scopes=user_scopes or (),
@@ -116,6 +120,48 @@ class OAuth2(Provider):
             # With a function, no path may stand in for it.
             id_path=_CHOSEN if user_id_fn else "sub" if settings.get("openid") else "id",
         )
+
+    @classmethod
+    def for_resource(
+        cls,
+        url: str,
+        client_id: str = "",
+        client_secret: str | None = None,
+        *,
+        client_name: str = "",
+        **settings: Any,
+    ) -> Self:
+        """Whatever server signs people in to the API at `url` (RFC 9728): an API, or an MCP server.
+
+            SessionManager([OAuth2.for_resource("https://mcp.example.com/mcp", client_name="My agent")])
+
+        Nothing is asked now, in no colour. The first login asks the API who its server is, that server what it can
+        do, and, without a `client_id`, has the application registered there by the name of `client_name`
+        (`registration=ClientMetadata(…)` says more). Tokens are for this API: `resource` goes along in every request
+        (RFC 8707), and `session.auth` sends them to the API's origin only.
+
+        With a `client_id`, say by `issuer=` whose it is: it is sent to no other. `scopes=` stands in for what the API
+        asks for. `name` and `label` are the API's host unless they are given. Raises `ConfigurationError`.
+        """
+        try:
+            check_endpoint(url, allow_insecure_loopback=bool(settings.get("allow_insecure_loopback")))
+        except InsecureURL as error:
+            raise InsecureURL(f"{cls.__name__}.for_resource: {error.message}", hint=error.hint) from None
+        host = host_of(url)
+        if client_id and not settings.get("issuer"):
+            raise ConfigurationError(
+                f"{cls.__name__}.for_resource: a client_id is good at one server.",
+                hint="Say which: issuer=…, or leave client_id away to be registered.",
+            )
+        chosen = {
+            "name": re.sub(r"[^A-Za-z0-9._-]", "-", host),
+            "label": host,
+            "registration": ClientMetadata(client_name=client_name or settings.get("label") or "authflow"),
+            **settings,
+            "resource": url,
+            "api_origins": [origin_of(url), *settings.get("api_origins", ())],
+        }
+        return cls(client_id, client_secret, "", "", **chosen)
 
     @classmethod
     def env_settings(cls) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ class OpenIDConnect(Provider):
     `issuer` is compared byte for byte with what the metadata and every ID token say, a trailing slash
     included. An endpoint given here stands in for the one in the metadata.
 
+    Without a client_id, `registration=ClientMetadata(client_name="…")` registers the application at the first login
+    (RFC 7591), where the provider lets it.
+
     Redirect URI: `http://127.0.0.1/callback/openidconnect` with any port where the provider follows RFC 8252
     §7.3; otherwise set `loopback_port`, `loopback_host="localhost"`, or `redirect_uri`.
 
@@ -35,7 +38,7 @@ class OpenIDConnect(Provider):
     def __init__(
         self,
         issuer: str,
-        client_id: str,
+        client_id: str = "",
         client_secret: str | None = None,
         **settings: Unpack[OpenIDConnectSettings],
     ) -> None:

@@ -52,6 +52,8 @@ class BackChannel:
             "jwks_uri": f"{url}/jwks",
             "revocation_endpoint": f"{url}/revoke",
             "introspection_endpoint": f"{url}/introspect",
+            "registration_endpoint": f"{url}/register",
+            "client_id_metadata_document_supported": self._provider.reads_client_documents,
             "end_session_endpoint": f"{url}/end_session",
             "backchannel_logout_supported": True,
             "backchannel_logout_session_supported": True,

@@ -51,6 +51,8 @@ from .observed import Gate, Hold, Request, Tamper, host_of
 from .pages import tint_of
 from .proofs import Proofs
 from .protected_api import METADATA_PATH, PATH, Demand, ProtectedAPI
+from .registration import PATH as REGISTRATION_PATH
+from .registration import Registration
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HTTPRequest
@@ -78,6 +80,7 @@ _OIDC_ENDPOINTS = {
     "/jwks": "jwks",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
+    REGISTRATION_PATH: "register",
     METADATA_PATH: "resource_metadata",
     METADATA_PATH + PATH: "resource_metadata",
 }
@@ -113,7 +116,8 @@ class DevProvider:
     ID tokens. `rotation` and `grace` (seconds) say what happens to a refresh token when it is used.
     `access_token_ttl` and `id_token_ttl` are in seconds, None for an access token without expiry. `refresh_tokens`:
     None means yes for `oidc`, and no for `github`, whose tokens then do not expire. `clock` needs only `time()`.
-    `page_headers` are added to every page (a Cross-Origin-Opener-Policy, say).
+    `page_headers` are added to every page (a Cross-Origin-Opener-Policy, say). `client_secret_ttl`, in seconds, is how
+    long the secret of a client that registers itself lives.
 
     Raises `ConfigurationError` for settings that cannot work.
     """
@@ -164,6 +168,9 @@ class DevProvider:
         self.proofs = Proofs(self.grants, self.now, lambda: (self.issuer, f"{self.url}/token"))
         self._front = FrontChannel(self)
         self._api = ProtectedAPI(self)
+        self._registration = Registration(self)
+        self.client_secret_ttl: float | None = None
+        self.reads_client_documents = False
         self._gate = Gate(self._starlette(), self._endpoint_of, {*self._endpoints().values(), "other"})
         self._gate.issuer_host = lambda: host_of(self.url)
         self.client(DEFAULT_CLIENT, redirect_uris=["http://127.0.0.1/callback", "http://[::1]/callback"])
@@ -294,6 +301,12 @@ class DevProvider:
     def sign_everybody_out(self) -> None:
         """Ends all browser sessions here and forgets all consents; tokens live on."""
         self._front.forget()
+
+    def client_document(self, document: Mapping[str, Any]) -> DevClient:
+        """From now on this provider takes the URL of a client id metadata document as a client id, and says so. It
+        fetches nothing: this is what it would find there."""
+        self.reads_client_documents = True
+        return self.client(str(document["client_id"]), None, redirect_uris=document["redirect_uris"])
 
     def logout_token(self, login: str, *, client_id: str = DEFAULT_CLIENT, by: Literal["sid", "sub"] = "sid") -> str:
         """The token that this provider sends to say that a user signed out (OpenID Connect Back-Channel Logout §2.4):
@@ -514,7 +527,7 @@ class DevProvider:
         if self.style == "github":
             routes += self._front.routes("/login/oauth/authorize") + GitHubStyle(self).routes()
         else:
-            routes += self._front.routes("/authorize") + BackChannel(self).routes()
+            routes += self._front.routes("/authorize") + BackChannel(self).routes() + self._registration.routes()
         return Starlette(routes=routes)
 
     def _endpoints(self) -> dict[str, str]:
@@ -524,6 +537,7 @@ class DevProvider:
     def _endpoint_of(self, path: str) -> str:
         path = path.removeprefix("/api/v3") if self.style == "github" else path
         path = "/applications" if path.startswith("/applications/") else path
+        path = REGISTRATION_PATH if path.startswith(f"{REGISTRATION_PATH}/") else path
         return self._endpoints().get(path, "other")
 
     def __repr__(self) -> str:
