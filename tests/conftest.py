@@ -60,6 +60,17 @@ def panva(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panva]:
 
 
 @pytest.fixture(scope="session")
+def panva_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panva]:
+    """The certified provider on https, asking clients for a certificate."""
+    from tests.real.panva_provider import Panva, missing
+
+    if why := missing():
+        pytest.skip(why)
+    with Panva(tmp_path_factory.mktemp("panva-tls"), tls=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
     """A real Chromium, running."""
     path = find_chromium()

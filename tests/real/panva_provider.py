@@ -5,6 +5,7 @@ It is started once a run, takes a free port, and ends with its standard input. I
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from authflow.providers import OpenIDConnect
+from tests.certificates import make_pair
 
 HERE = Path(__file__).parent / "panva"
 SECONDS_TO_START = 20.0
+WITHOUT_SECRET = ("public", "private-key-jwt", "fapi2", "mtls-self", "mtls-ca")
 
 
 def missing() -> str:
@@ -34,19 +39,31 @@ def missing() -> str:
 
 
 class Panva:
-    """The running provider. Users sign in with any name and the password `pw-NAME`."""
+    """The running provider. Users sign in with any name and the password `pw-NAME`.
 
-    def __init__(self, folder: Path, *, access_token_seconds: int = 300) -> None:
+    `tls`: it speaks https with the certificate `server`, and asks clients for theirs; `client` is one it knows.
+    """
+
+    def __init__(self, folder: Path, *, access_token_seconds: int = 300, tls: bool = False) -> None:
         self.issuer = ""
         self.client_keys = make_client_keys()  # by key type
         self._keys = folder / "provider-keys.json"
         self._log = folder / "provider.log"
         self._environment = {**os.environ, "KEYS": str(self._keys), "AT_TTL": str(access_token_seconds)}
+        self._tls_keys: dict[str, Any] = {}
+        if tls:
+            self.server, self.client = make_pair(folder, "127.0.0.1"), make_pair(folder, "client")
+            self._tls_keys = {"keys": [jwk_of(self.client.certfile)]}
+            self._environment |= {
+                "TLS_CERT": str(self.server.certfile),
+                "TLS_KEY": str(self.server.keyfile),
+                "CLIENT_CERT": str(self.client.certfile),
+            }
 
     def __enter__(self) -> Self:
         self._keys.touch(mode=0o600)
         client = {"keys": [key.as_dict(private=False) for key in self.client_keys.values()]}
-        self._keys.write_text(json.dumps({"provider": make_keys(), "client": client}))
+        self._keys.write_text(json.dumps({"provider": make_keys(), "client": client, "tls": self._tls_keys}))
         node = shutil.which("node") or "node"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -95,7 +112,7 @@ class Panva:
             "authorization_params": {"prompt": "consent"},
             "allow_insecure_loopback": True,
         }
-        secret = None if client in ("public", "private-key-jwt") else secret_of(client)
+        secret = None if client in WITHOUT_SECRET else secret_of(client)
         return OpenIDConnect(self.issuer, client, secret, **{**defaults, **settings})
 
     def requests(self, name: str) -> int:
@@ -132,6 +149,14 @@ class Panva:
 
 def secret_of(client: str) -> str:
     return f"secret-of-{client}-that-only-tests-know"
+
+
+def jwk_of(certfile: Path) -> dict[str, Any]:
+    """The public key of a certificate, with the certificate (RFC 7517 §4.7)."""
+    certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
+    spki = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    chain = [base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()]
+    return {**ECKey.import_key(spki).as_dict(private=False), "use": "sig", "x5c": chain}
 
 
 def make_client_keys() -> dict[str, RSAKey | ECKey | OKPKey]:

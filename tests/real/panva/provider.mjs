@@ -1,8 +1,9 @@
 // The certified `oidc-provider`, set up for the tests: the clients they need, two plain HTML forms, and a
 // control route. Everything is in memory; a restart forgets all.
 //
-// Environment: KEYS (a file with the provider's private and the clients' public keys, made by the test fixture), AT_TTL (seconds an access token
-// lives). It takes a free port, prints `ready ISSUER` when it answers, and ends when its standard input does:
+// Environment: KEYS (a file with the provider's private and the clients' public keys, made by the test fixture),
+// AT_TTL (seconds an access token lives), TLS_CERT, TLS_KEY and CLIENT_CERT (files: https, and a certificate asked of
+// clients). It takes a free port, prints `ready ISSUER` when it answers, and ends when its standard input does:
 // a test run that is killed leaves nothing behind.
 //
 // Signing in: anybody may, the password is `pw-` and the name. A request with `login_hint` is approved at once
@@ -12,14 +13,21 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { Provider } from 'oidc-provider';
+import { createServer as createSecureServer } from 'node:https';
+import { Provider, errors } from 'oidc-provider';
 
-const { KEYS, AT_TTL = '300' } = process.env;
-const { provider: PROVIDER_KEYS, client: CLIENT_KEYS } = JSON.parse(readFileSync(KEYS, 'utf8'));
+const { KEYS, AT_TTL = '300', TLS_CERT, TLS_KEY, CLIENT_CERT } = process.env;
+const TLS = TLS_CERT !== undefined;
+const { provider: PROVIDER_KEYS, client: CLIENT_KEYS, tls: TLS_KEYS } = JSON.parse(readFileSync(KEYS, 'utf8'));
 
-const server = createServer().listen(0, '127.0.0.1');
+const server = (TLS
+  ? createSecureServer({
+    cert: readFileSync(TLS_CERT), key: readFileSync(TLS_KEY), ca: readFileSync(CLIENT_CERT),
+    requestCert: true, rejectUnauthorized: false,
+  })
+  : createServer()).listen(0, '127.0.0.1');
 await once(server, 'listening');
-const ISSUER = `http://127.0.0.1:${server.address().port}`;
+const ISSUER = `${TLS ? 'https' : 'http'}://127.0.0.1:${server.address().port}`;
 
 // ── clients ──────────────────────────────────────────────────────────────────────────────────────────────
 // `native`: RFC 8252 §7.3, a loopback redirect URI matches with any port.
@@ -49,6 +57,23 @@ const clients = [
   }),
   client('dpop', { dpop_bound_access_tokens: true }),
   client('dpop-nonce', { dpop_bound_access_tokens: true }),
+  client('service', {
+    redirect_uris: [], response_types: [], post_logout_redirect_uris: [], grant_types: ['client_credentials'],
+  }),
+  client('fapi2', {
+    token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
+    require_pushed_authorization_requests: true, dpop_bound_access_tokens: true, id_token_signed_response_alg: 'PS256',
+  }),
+  ...(TLS ? [
+    client('mtls-self', {
+      token_endpoint_auth_method: 'self_signed_tls_client_auth', client_secret: undefined, jwks: TLS_KEYS,
+      tls_client_certificate_bound_access_tokens: true,
+    }),
+    client('mtls-ca', {
+      token_endpoint_auth_method: 'tls_client_auth', client_secret: undefined, tls_client_auth_subject_dn: 'CN=client',
+      tls_client_certificate_bound_access_tokens: true,
+    }),
+  ] : []),
   client('es256', { id_token_signed_response_alg: 'ES256' }),
   client('ps256', { id_token_signed_response_alg: 'PS256' }),
   client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
@@ -84,7 +109,10 @@ const provider = new Provider(ISSUER, {
     idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
     clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
   },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
+  clientAuthMethods: [
+    'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
+    ...(TLS ? ['self_signed_tls_client_auth', 'tls_client_auth'] : []),
+  ],
   cookies: { keys: ['signs the cookies of a provider that lives for one test run'] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
@@ -100,6 +128,27 @@ const provider = new Provider(ISSUER, {
   },
   features: {
     devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    fapi: { enabled: true, profile: (_ctx, client) => (client?.clientId === 'fapi2' ? '2.0' : undefined) },
+    mTLS: {
+      enabled: TLS,
+      certificateBoundAccessTokens: true,
+      selfSignedTlsClientAuth: true,
+      tlsClientAuth: true,
+      getCertificate: (ctx) => ctx.req.socket.getPeerX509Certificate?.()?.toString(),
+      certificateAuthorized: (ctx) => ctx.req.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_subject_dn'
+        && ctx.req.socket.getPeerX509Certificate().subject === expected,
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (_ctx, _client, oneOf) => (oneOf ? oneOf[0] : undefined),
+      useGrantedResource: () => true,
+      getResourceServerInfo: (_ctx, resource) => {
+        if (!resource.startsWith('https://api.example.test/')) throw new errors.InvalidTarget();
+        return { scope: 'read write', audience: resource, accessTokenTTL: Number(AT_TTL), accessTokenFormat: 'opaque' };
+      },
+    },
     dPoP: {
       enabled: true,
       nonceSecret: randomBytes(32),
@@ -158,6 +207,9 @@ async function grantConsent({ grantId, params, prompt: { details }, session }) {
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   if (details.missingOIDCScope) grant.addOIDCScope(details.missingOIDCScope.join(' '));
   if (details.missingOIDCClaims) grant.addOIDCClaims(details.missingOIDCClaims);
+  for (const [resource, scopes] of Object.entries(details.missingResourceScopes ?? {})) {
+    grant.addResourceScope(resource, scopes.join(' '));
+  }
   return { consent: { grantId: await grant.save() } };
 }
 
