@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import id_token, imports, login, memory, transition, valid_token
+from . import id_token, imports, login, memory, sealing, transition, valid_token
 
 TOPICS = {
     "imports": imports.main,
@@ -13,6 +13,7 @@ TOPICS = {
     "valid_token": valid_token.main,
     "transition": transition.main,
     "memory": memory.main,
+    "sealing": sealing.main,
 }
 
 

@@ -324,10 +324,8 @@ def test_a_redirect_elsewhere_or_to_nonsense_is_only_refused(
 def dripping(first: bytes) -> Callable[..., Any]:
     def behave(connection: socket.socket, request: bytes, count: int) -> bool:
         connection.sendall(first)
-        for _ in range(100):
+        while not stop.wait(0.05):
             connection.sendall(b"x")
-            if stop.wait(0.05):
-                return False
         return False
 
     stop = threading.Event()
@@ -343,25 +341,20 @@ def test_dripped_headers_and_bodies_end_at_the_deadline(
 ) -> None:
     behave = dripping(first)
     server = serve(behave)
-    started = time.monotonic()
     with pytest.raises((errors.DeadlineExceeded, errors.WireError)) as caught:
-        wire.post(server.url, seconds=0.4)
-    took = time.monotonic() - started
+        wire.post(server.url, seconds=0.4)  # the server goes on until it is told to stop
     behave.stop.set()  # type: ignore[attr-defined]
-    assert took < 1.5
     assert caught.value.sent is errors.Sent.UNKNOWN
     if first:
         assert isinstance(caught.value, errors.DeadlineExceeded)
-        assert took >= 0.35
+        assert "within 0.4 seconds" in caught.value.message
     assert_no_secret(caught.value)
 
 
 def test_a_handshake_that_never_ends_ends_at_the_deadline(wire: Driven) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        started = time.monotonic()
-        with pytest.raises(errors.DeadlineExceeded) as caught:
-            wire.post(f"https://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.4)
-    assert time.monotonic() - started < 1.5
+    late = pytest.raises(errors.DeadlineExceeded, match=r"within 0\.4 seconds")
+    with socket.create_server(("127.0.0.1", 0)) as silent, late as caught:
+        wire.post(f"https://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.4)
     assert caught.value.sent is errors.Sent.NO
 
 
@@ -1186,11 +1179,9 @@ def test_a_users_client_gets_the_deadline_between_parts(own: Callable[..., Any],
     behave = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
     server = serve(behave)
     wire, _ = own(trust_env=False)
-    started = time.monotonic()
-    with pytest.raises(errors.DeadlineExceeded) as caught:
+    with pytest.raises(errors.DeadlineExceeded, match=r"within 0\.4 seconds") as caught:
         wire.post(server.url, seconds=0.4)
     behave.stop.set()  # type: ignore[attr-defined]
-    assert time.monotonic() - started < 1.5
     assert_no_secret(caught.value)
 
 

@@ -306,7 +306,8 @@ class FileStore:
 
     # ── what other processes did ─────────────────────────────────────────────────────────────────────
 
-    def _start_looking(self) -> Look:
+    @contextmanager
+    def _start_looking(self) -> Iterator[Look]:
         folder = self._folder_time()
         known = self._versions()
         left = _LOOKS_AFTER_CHANGE
@@ -323,7 +324,7 @@ class FileStore:
             changed.update(found[0] for name, found in before.items() if name not in known)
             return changed
 
-        return look
+        yield look
 
     def _folder_time(self) -> int:
         self._check()

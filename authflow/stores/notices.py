@@ -1,7 +1,8 @@
 """Who watches a store, and the one thread that looks for what other processes changed.
 
-The thread begins with the first watcher and ends with the last one or with `close()`. A receiver that raises
-is a line in the log; it spoils neither the write nor the other receivers.
+The thread begins with the first watcher and ends with the last one or with `close()`. What it looks with (a
+connection, say) is opened, used and closed on it. A receiver that raises is a line in the log; it spoils neither the
+write nor the other receivers.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from ..errors import StoreError, whereabouts
@@ -16,17 +18,20 @@ from .forks import mind_forks
 
 _log = logging.getLogger("authflow.stores")
 _JOIN: Final = 5.0  # seconds that ending waits for a look that is under way
+_BEGIN: Final = 30.0  # seconds that the first watcher waits for the thread to look; each store's calls end long before
+_PAUSE: Final = 1.0  # seconds between two looks at a store that cannot be read
 
 Notice = Callable[[str], None]
 Look = Callable[[], Iterable[str]]
+Start = Callable[[], AbstractContextManager[Look]]
 
 
 class Notices:
-    """`start()` remembers how things are now and gives a `look`; each `look()` gives the keys that changed since
-    the one before, and is called every `every` seconds. A store whose changes all happen in this process has none.
+    """`with start() as look` remembers how things are now; each `look()` gives the keys that changed since the one
+    before, and is called every `every` seconds. A store whose changes all happen in this process has none.
     """
 
-    def __init__(self, start: Callable[[], Look] | None = None, *, every: float = 0.5) -> None:
+    def __init__(self, start: Start | None = None, *, every: float = 0.5) -> None:
         self._start = start
         self._every = every
         self._mutex = threading.Lock()
@@ -41,7 +46,8 @@ class Notices:
         return bool(self._receivers)
 
     def add(self, notice: Notice) -> Callable[[], None]:
-        """Tells `notice` every change from now on, until the function that this returns is called."""
+        """Tells `notice` every change from now on, until the function that this returns is called. Raises
+        `StoreError` when it cannot be seen how things are now."""
         with self._mutex:
             self._look_from_now()
             number = self._next
@@ -61,7 +67,7 @@ class Notices:
         if not self._receivers:
             return
         if self._thread is None and self._start is not None:
-            with self._mutex:  # a forked child's first change
+            with self._mutex, suppress(StoreError):  # a forked child's first change; the next one tries again
                 self._look_from_now()
         for notice in tuple(self._receivers.values()):
             try:
@@ -79,25 +85,39 @@ class Notices:
     def _look_from_now(self) -> None:
         if self._start is None or self._thread is not None:
             return
-        self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._start(), self._ended), name="authflow-store-watch", daemon=True
+        ended, begun = threading.Event(), _Begun()
+        thread = threading.Thread(
+            target=self._run, args=(self._start, ended, begun), name="authflow-store-watch", daemon=True
         )
-        self._thread.start()
+        thread.start()
+        if not begun.event.wait(_BEGIN) or begun.error is not None:
+            ended.set()
+            raise begun.error or StoreError("A store cannot be watched: it does not answer.", hint="Try again.")
+        self._ended, self._thread = ended, thread
 
     def _end(self) -> threading.Thread | None:
         self._ended.set()
         thread, self._thread = self._thread, None
         return thread
 
-    def _run(self, look: Look, ended: threading.Event) -> None:
+    def _run(self, start: Start, ended: threading.Event, begun: _Begun) -> None:
+        try:
+            with start() as look:
+                begun.event.set()
+                self._look_until(ended, look)
+        except StoreError as error:
+            begun.error = error
+        finally:
+            begun.event.set()
+
+    def _look_until(self, ended: threading.Event, look: Look) -> None:
         failed = False
-        while not ended.wait(self._every):
+        while not ended.wait(max(self._every, _PAUSE) if failed else self._every):
             try:
                 changed = tuple(look())
             except StoreError as error:
                 # It may come back: looked for again, said once.
-                if not failed:
+                if not failed and not ended.is_set():
                     _log.warning("A store cannot be watched at present: %s", error.message)
                 failed = True
                 continue
@@ -118,6 +138,14 @@ class Notices:
     def after_fork_in_child(self) -> None:
         self._mutex = threading.Lock()
         self._thread = None
+
+
+class _Begun:
+    """What a thread tells the one who started it: that it looks, or why it cannot."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.error: StoreError | None = None
 
 
 def _join(thread: threading.Thread | None) -> None:

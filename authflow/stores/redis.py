@@ -17,14 +17,15 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
 from ..errors import ConfigurationError, MissingExtra, StoreError
 from .base import Conflict, key_bytes
 from .forks import mind_forks
-from .notices import Look, Notices
+from .listening import HEAR_SECONDS, listening
+from .notices import Notices
 
 try:
     import redis
@@ -36,8 +37,6 @@ except ImportError:
     ) from None
 
 SECONDS: Final = 5.0  # that one call may take
-_LISTEN: Final = 0.25  # seconds that one look waits for a message
-_PAUSE: Final = 1.0  # seconds between two tries to listen again
 _PAGE: Final = 500
 
 # What a fork left of the parent's: in the child it is neither used nor closed.
@@ -86,9 +85,8 @@ class RedisStore:
         self._channel = self._prefix + b"changes"
         self._script = self._client.register_script(_SWAP)
         self._name = secrets.token_hex(8)
-        self._subscription: Any = None
         self._closed = threading.Event()
-        self._notices = Notices(self._start_looking, every=0.01)
+        self._notices = Notices(partial(listening, self._subscribe, partial(self.keys, "")), every=0.01)
         mind_forks(self)
 
     def __repr__(self) -> str:
@@ -132,19 +130,11 @@ class RedisStore:
         return iter([name[len(self._prefix) :].decode() for name in found])
 
     def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
-        stop_notices = self._notices.add(notice)
-
-        def stop() -> None:
-            stop_notices()
-            if not self._notices:
-                self._unsubscribe()
-
-        return stop
+        return self._notices.add(notice)
 
     def close(self) -> None:
         self._closed.set()
         self._notices.close()
-        self._unsubscribe()
         if self._make is not None:
             self._client.close()
 
@@ -154,57 +144,16 @@ class RedisStore:
         """Whose change a notice is about; a forked child is somebody else."""
         return f"{self._name}{os.getpid():x} ".encode()
 
-    def _start_looking(self) -> Look:
-        """From now on. A server that cannot be reached now is tried again by each look."""
-        listens = True
-        try:
-            self._subscribe()
-        except StoreError:
-            listens = False
-
-        def look() -> Iterable[str]:
-            nonlocal listens
-            if not listens:
-                if self._closed.wait(_PAUSE):
-                    return ()
-                self._subscribe()
-                listens = True
-                return self.keys("")  # nobody knows what was missed
+    def _subscribe(self) -> _Subscription:
+        with self._explained():
+            pubsub = self._client.pubsub()  # type: ignore[no-untyped-call]
             try:
-                return self._heard()
-            except StoreError:
-                listens = False
-                if self._closed.is_set():
-                    return ()
+                pubsub.subscribe(self._channel)
+                pubsub.get_message(timeout=SECONDS)  # the server's word that it listens
+            except BaseException:
+                pubsub.close()
                 raise
-
-        return look
-
-    def _subscribe(self) -> None:
-        self._unsubscribe()
-        with self._explained():
-            subscription = self._client.pubsub()  # type: ignore[no-untyped-call]
-            self._subscription = subscription
-            subscription.subscribe(self._channel)
-            subscription.get_message(timeout=SECONDS)  # the server's word that it listens
-
-    def _unsubscribe(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            subscription.close()
-
-    def _heard(self) -> Iterable[str]:
-        mine, found = self._signature(), dict[str, None]()
-        subscription = self._subscription
-        with self._explained():
-            message = None if subscription is None else subscription.get_message(timeout=_LISTEN)
-            while message is not None:
-                if message["type"] == "subscribe":
-                    found.update(dict.fromkeys(self.keys("")))  # it was connected again: what was missed?
-                elif not message["data"].startswith(mine):
-                    found[message["data"].partition(b" ")[2].decode()] = None
-                message = subscription.get_message(timeout=0.0)
-        return found
+        return _Subscription(self, pubsub)
 
     # ── a fork ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -216,8 +165,7 @@ class RedisStore:
 
     def after_fork_in_child(self) -> None:
         """The pool of the client has a lock that another thread may have held; a client of the user's is theirs."""
-        _abandoned.append((self._client, self._subscription))
-        self._subscription = None
+        _abandoned.append(self._client)
         if self._make is not None:
             self._client = self._make()
             self._script = self._client.register_script(_SWAP)
@@ -234,6 +182,31 @@ class RedisStore:
         except (redis.RedisError, OSError) as error:
             why, hint = _explain(error)
             raise StoreError(f"The Redis server cannot be used: {why}.", hint=hint) from None
+
+
+class _Subscription:
+    """What other processes publish of their changes."""
+
+    def __init__(self, store: RedisStore, pubsub: Any) -> None:
+        self._store = store
+        self._pubsub = pubsub
+
+    def hear(self) -> Iterable[str]:
+        store, pubsub, found = self._store, self._pubsub, dict[str, None]()
+        mine = store._signature()
+        with store._explained():
+            message = pubsub.get_message(timeout=HEAR_SECONDS)
+            while message is not None:
+                if message["type"] == "subscribe":
+                    found.update(dict.fromkeys(store.keys("")))  # it was connected again: what was missed?
+                elif not message["data"].startswith(mine):
+                    found[message["data"].partition(b" ")[2].decode()] = None
+                message = pubsub.get_message(timeout=0.0)
+        return found
+
+    def close(self) -> None:
+        with suppress(redis.RedisError, OSError):
+            self._pubsub.close()
 
 
 def _connect(url: str, timeout: float) -> redis.Redis:

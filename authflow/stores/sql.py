@@ -21,11 +21,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from ..errors import ConfigurationError, MissingExtra, StoreError
 from .base import Conflict, key_bytes
 from .forks import mind_forks
+from .listening import HEAR_SECONDS, listening
 from .notices import Look, Notices
 
 try:
@@ -38,8 +40,6 @@ except ImportError:
     ) from None
 
 SECONDS: Final = 5.0  # that one statement, and one connection, may take
-_LISTEN: Final = 0.25  # seconds that one look waits for a notification
-_PAUSE: Final = 1.0  # seconds between two tries to listen again
 _POLL: Final = 0.5
 _OVERLAP: Final = 10_000_000  # microseconds: a transaction may commit later than another that began after it
 _GONE_KEPT: Final = 3600.0  # seconds that the row of a removed key stays, so that who polls sees it
@@ -97,11 +97,10 @@ class SQLStore:
         self._lock_permits = threading.Semaphore(self._most_locks)
         self._uses = None if self._postgresql else threading.Semaphore(_MOST_USES)
         self._held = 0  # of these, by a fork
-        self._listening: sa.Connection | None = None
-        listens = self._postgresql and engine.dialect.driver == "psycopg"
-        self._notices = (
-            Notices(self._start_listening, every=0.01) if listens else Notices(self._start_polling, every=_POLL)
-        )
+        if self._postgresql and engine.dialect.driver == "psycopg":
+            self._notices = Notices(partial(listening, self._subscribe, partial(self.keys, "")), every=0.01)
+        else:
+            self._notices = Notices(self._start_polling, every=_POLL)
         mind_forks(self)
 
     def __repr__(self) -> str:
@@ -155,6 +154,7 @@ class SQLStore:
                     with suppress(exc.SQLAlchemyError):  # it broke: then the lock is gone as well
                         connection.close()
         finally:
+            self._close_free()
             permits.release()
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -165,21 +165,17 @@ class SQLStore:
         return iter([_unescape(name) for name in found if name.startswith(start)])  # some LIKE ignores case
 
     def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
-        stop_notices = self._notices.add(notice)
-
-        def stop() -> None:
-            stop_notices()
-            if not self._notices:
-                self._stop_listening()
-
-        return stop
+        return self._notices.add(notice)
 
     def close(self) -> None:
         self._closed.set()
         self._notices.close()
-        self._stop_listening()
-        if self._own:
-            self._engine.dispose()
+        self._close_free()
+
+    def _close_free(self) -> None:
+        """After `close()`: closes the connections that nobody uses. Whoever uses one calls this after it."""
+        if self._own and self._closed.is_set():
+            self._engine.pool.dispose()
 
     # ── one change ───────────────────────────────────────────────────────────────────────────────────
 
@@ -242,15 +238,14 @@ class SQLStore:
     def _in_use(self) -> Iterator[None]:
         """No fork meanwhile: of SQLite, a child inherits what its threads held, and nobody gives it back."""
         uses = self._uses
-        if uses is None:
-            yield
-            return
-        if not uses.acquire(timeout=SECONDS):
+        if uses is not None and not uses.acquire(timeout=SECONDS):
             raise StoreError(f"The database was busy for {SECONDS:g} s.", hint="Try again.")
         try:
             yield
         finally:
-            uses.release()
+            self._close_free()
+            if uses is not None:
+                uses.release()
 
     def _make_table(self) -> None:
         if self._made:
@@ -316,59 +311,21 @@ class SQLStore:
         if len(notice.encode()) <= _LONGEST_NOTICE:
             connection.execute(sa.select(sa.func.pg_notify(self._channel, notice)))
 
-    def _start_listening(self) -> Look:
-        """From now on. A server that cannot be reached now is tried again by each look."""
-        listens = True
-        try:
-            self._listen()
-        except StoreError:
-            listens = False
-
-        def look() -> Iterable[str]:
-            nonlocal listens
-            if not listens:
-                if self._closed.wait(_PAUSE):
-                    return ()
-                self._listen()
-                listens = True
-                return self.keys("")  # nobody knows what was missed
-            try:
-                return self._heard()
-            except StoreError:
-                listens = False
-                if self._closed.is_set():
-                    return ()
-                raise
-
-        return look
-
-    def _listen(self) -> None:
-        self._stop_listening()
+    def _subscribe(self) -> _Subscription:
         with self._explained():
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()  # it is kept for long: the pool gets a new one in its place
-            self._listening = connection
-            quoted = connection.dialect.identifier_preparer.quote(self._channel)
-            connection.exec_driver_sql(f"LISTEN {quoted}")
+            subscription = _Subscription(self, connection)
+            try:
+                quoted = connection.dialect.identifier_preparer.quote(self._channel)
+                connection.exec_driver_sql(f"LISTEN {quoted}")
+            except BaseException:
+                subscription.close()
+                raise
+        return subscription
 
-    def _stop_listening(self) -> None:
-        connection, self._listening = self._listening, None
-        if connection is not None:
-            with suppress(exc.SQLAlchemyError):
-                connection.close()
-
-    def _heard(self) -> Iterable[str]:
-        connection, mine = self._listening, self._signature()
-        if connection is None:
-            return ()
-        driver: Any = connection.connection.dbapi_connection
-        try:
-            notices = [notice.payload for notice in driver.notifies(timeout=_LISTEN, stop_after=1)]
-        except (driver_errors(connection), OSError):
-            raise StoreError("The database no longer tells what changes.", hint="Check that it runs.") from None
-        return [_unescape(told.partition(" ")[2]) for told in notices if told.partition(" ")[0] != mine]
-
-    def _start_polling(self) -> Look:
+    @contextmanager
+    def _start_polling(self) -> Iterator[Look]:
         """What was changed in the last seconds is remembered, so that nothing is told twice or left out."""
         seen = self._recent(int(self._time() * 1e6) - _OVERLAP)
 
@@ -380,7 +337,7 @@ class SQLStore:
             seen = recent
             return changed
 
-        return look
+        yield look
 
     def _recent(self, since: int) -> dict[str, int]:
         table = self._table
@@ -407,12 +364,35 @@ class SQLStore:
 
     def after_fork_in_child(self) -> None:
         """No connection of the parent is used or closed here: the server would hear it as the parent's."""
-        _abandoned.append((self._engine.pool, self._listening))
-        self._listening = None
+        _abandoned.append(self._engine.pool)
         self._lock_permits = threading.Semaphore(self._most_locks)
         if self._uses is not None:
             self._uses, self._held = threading.Semaphore(_MOST_USES), 0
         self._engine.dispose(close=False)
+
+
+class _Subscription:
+    """What PostgreSQL notifies of other processes' changes, on a connection of its own."""
+
+    def __init__(self, store: SQLStore, connection: sa.Connection) -> None:
+        self._store = store
+        self._connection = connection
+        # Of a detached connection that broke SQLAlchemy lets go without closing it.
+        self._driver: Any = connection.connection.dbapi_connection
+
+    def hear(self) -> Iterable[str]:
+        mine = self._store._signature()
+        try:
+            notices = [notice.payload for notice in self._driver.notifies(timeout=HEAR_SECONDS, stop_after=1)]
+        except (driver_errors(self._connection), OSError):
+            raise StoreError("The database no longer tells what changes.", hint="Check that it runs.") from None
+        return [_unescape(told.partition(" ")[2]) for told in notices if told.partition(" ")[0] != mine]
+
+    def close(self) -> None:
+        with suppress(exc.SQLAlchemyError):
+            self._connection.close()
+        with suppress(driver_errors(self._connection), OSError):
+            self._driver.close()
 
 
 def driver_errors(connection: sa.Connection) -> type[Exception]:

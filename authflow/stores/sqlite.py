@@ -19,7 +19,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -357,7 +357,8 @@ class SQLiteStore:
 
     # ── what other processes did ─────────────────────────────────────────────────────────────────────
 
-    def _start_looking(self) -> Look:
+    @contextmanager
+    def _start_looking(self) -> Iterator[Look]:
         last = self._last_change()
 
         def look() -> Iterable[str]:
@@ -374,7 +375,7 @@ class SQLiteStore:
                 changed.update(dict.fromkeys(self.keys("")))
             return changed
 
-        return look
+        yield look
 
     def _last_change(self) -> int:
         with self._connection() as connection:

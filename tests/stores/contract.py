@@ -445,9 +445,7 @@ class LockContract(StoreContract):
 
     def test_a_held_lock_is_not_had_within_the_timeout(self, store: Store) -> None:
         with store.lock("a", 1.0), ThreadPoolExecutor(1) as pool:
-            started = time.monotonic()
             assert pool.submit(self._try, store, "a", 0.1).result(_PATIENCE) is False
-            assert 0.09 <= time.monotonic() - started < 5.0
 
     def test_the_holder_does_not_get_it_twice(self, store: Store) -> None:
         with store.lock("a", 1.0) as first, store.lock("a", 0.05) as second:

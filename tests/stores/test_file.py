@@ -491,19 +491,19 @@ def test_a_change_within_the_grain_of_the_folders_time_is_told(store: FileStore,
         os.utime(folder, (1_800_000_000, 1_800_000_000))  # a file system whose times have a grain of two seconds
 
     first = made(store, "a", b"0")
-    look = store._start_looking()
-    second = store.swap("a", first, b"1")
-    keep_time()
-    assert set(look()) == {"a"}
-    assert isinstance(second, int)
-    third = store.swap("a", second, b"2")
-    keep_time()
-    assert set(look()) == {"a"}
-    assert isinstance(third, int)
-    store.swap("a", third, None)
-    keep_time()
-    assert set(look()) == {"a"}
-    assert set(look()) == set()
+    with store._start_looking() as look:
+        second = store.swap("a", first, b"1")
+        keep_time()
+        assert set(look()) == {"a"}
+        assert isinstance(second, int)
+        third = store.swap("a", second, b"2")
+        keep_time()
+        assert set(look()) == {"a"}
+        assert isinstance(third, int)
+        store.swap("a", third, None)
+        keep_time()
+        assert set(look()) == {"a"}
+        assert set(look()) == set()
 
 
 def test_a_broken_record_does_not_end_the_watching(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,9 +23,12 @@ class Source:
         self.trouble: list[StoreError] = []
         self.looked = threading.Event()
 
-    def __call__(self) -> Callable[[], Iterable[str]]:
+    @contextmanager
+    def __call__(self) -> Iterator[Callable[[], Iterable[str]]]:
         self.started += 1
-        return self.look
+        self.threads = [threading.current_thread()]
+        yield self.look
+        self.threads.append(threading.current_thread())
 
     def look(self) -> Iterable[str]:
         if self.trouble:
@@ -62,6 +66,33 @@ def test_closing_ends_the_thread_at_once(notices: Notices) -> None:
     notices.add(Heard())
     notices.close()
     assert watching() == []
+
+
+def test_what_it_looks_with_is_opened_and_closed_on_the_thread(notices: Notices, source: Source) -> None:
+    notices.add(Heard())
+    (thread,) = watching()
+    notices.close()
+    assert source.threads == [thread, thread]
+
+
+def test_a_store_that_cannot_be_looked_at_is_an_error_of_the_one_who_watches(source: Source) -> None:
+    @contextmanager
+    def broken() -> Iterator[Callable[[], Iterable[str]]]:
+        if source.trouble:
+            raise source.trouble[0]
+        yield source.look
+
+    notices = Notices(broken, every=0.005)
+    source.trouble.append(StoreError("The disk is away."))
+    with pytest.raises(StoreError, match="away"):
+        notices.add(Heard())
+    assert not notices
+    source.trouble.clear()
+    heard = Heard()
+    notices.add(heard)
+    source.changed.append("a")
+    assert heard.hears("a")
+    notices.close()
 
 
 def test_what_is_found_is_told_on_the_thread(notices: Notices, source: Source) -> None:

@@ -351,3 +351,41 @@ def test_on_sqlite_there_is_no_lock_so_nobody_relies_on_one(tmp_path: Path, tabl
     with store.lock("a", 0) as first, store.lock("a", 0) as second:
         assert (first, second) == (True, True)
     store.close()
+
+
+# ── connections that nobody would close ──
+
+
+def test_a_listener_that_is_opened_while_the_store_closes_is_closed_too(
+    url: str, table: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authflow.stores.notices._JOIN", 0.05)
+    store = SQLStore(url, table=table)
+    store.watch(Heard())
+    waiting, door, opened = threading.Event(), threading.Event(), list[object]()
+    real = store._engine.connect
+
+    def connect() -> sa.Connection:
+        waiting.set()
+        door.wait(30)
+        connection = real()
+        opened.append(connection.connection.dbapi_connection)
+        return connection
+
+    monkeypatch.setattr(store._engine, "connect", connect)
+    cut_all(engine)
+    assert waiting.wait(30)
+    store.close()
+    door.set()
+    assert eventually(lambda: len(opened) == 1 and all(driver.closed for driver in opened))  # type: ignore[attr-defined]
+
+
+def test_a_connection_in_use_while_the_store_closes_is_closed_after_it(url: str, table: str) -> None:
+    store = SQLStore(url, table=table)
+    made(store, "a", b"x")
+    with store._begin() as in_use, store.lock("a", 5) as got:
+        assert got
+        drivers = [in_use.connection.dbapi_connection]
+        store.close()
+    assert store._engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+    assert all(driver is not None and driver.closed for driver in drivers)  # type: ignore[attr-defined]

@@ -371,11 +371,11 @@ def test_who_slept_through_more_changes_than_are_kept_is_told_every_key(
     monkeypatch.setattr(sqlite_module, "_CHANGES_KEPT", 2)
     monkeypatch.setattr(sqlite_module, "_SWEEP_EVERY", 2)
     store = SQLiteStore(path)
-    look = store._start_looking()
-    for n in range(10):
-        made(store, f"{n}", b"x")
-    assert set(look()) == {f"{n}" for n in range(10)}
-    assert set(look()) == set()
+    with store._start_looking() as look:
+        for n in range(10):
+            made(store, f"{n}", b"x")
+        assert set(look()) == {f"{n}" for n in range(10)}
+        assert set(look()) == set()
     store.close()
 
 
