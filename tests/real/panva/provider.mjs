@@ -20,6 +20,8 @@ const { KEYS, AT_TTL = '300', TLS_CERT, TLS_KEY, CLIENT_CERT } = process.env;
 const TLS = TLS_CERT !== undefined;
 const { provider: PROVIDER_KEYS, client: CLIENT_KEYS, tls: TLS_KEYS } = JSON.parse(readFileSync(KEYS, 'utf8'));
 
+const CLIENT_DOCUMENT = 'https://app.example.test/client.json';
+
 const server = (TLS
   ? createSecureServer({
     cert: readFileSync(TLS_CERT), key: readFileSync(TLS_KEY), ca: readFileSync(CLIENT_CERT),
@@ -74,6 +76,7 @@ const clients = [
       tls_client_certificate_bound_access_tokens: true,
     }),
   ] : []),
+  client('signed-introspection', { introspection_signed_response_alg: 'ES256' }),
   client('es256', { id_token_signed_response_alg: 'ES256' }),
   client('ps256', { id_token_signed_response_alg: 'PS256' }),
   client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
@@ -116,6 +119,18 @@ const provider = new Provider(ISSUER, {
   cookies: { keys: ['signs the cookies of a provider that lives for one test run'] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
+  // There is no network: the one document that a client of the tests has is handed out here, and what tells clients
+  // on loopback of a logout goes there, past the dispatcher that would refuse it.
+  fetch: (url, options) => (String(url) === CLIENT_DOCUMENT
+    ? Response.json({
+      client_id: CLIENT_DOCUMENT,
+      client_name: 'By its document',
+      application_type: 'native',
+      redirect_uris: ['http://127.0.0.1/callback/document'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'none',
+    })
+    : globalThis.fetch(url, { ...options, dispatcher: undefined })),
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
   ttl: {
     AccessToken: Number(AT_TTL),
@@ -145,7 +160,7 @@ const provider = new Provider(ISSUER, {
       defaultResource: (_ctx, _client, oneOf) => (oneOf ? oneOf[0] : undefined),
       useGrantedResource: () => true,
       getResourceServerInfo: (_ctx, resource) => {
-        if (!resource.startsWith('https://api.example.test/')) throw new errors.InvalidTarget();
+        if (!/^(https:\/\/api\.example\.test|http:\/\/127\.0\.0\.1:\d+)\//.test(resource)) throw new errors.InvalidTarget();
         return { scope: 'read write', audience: resource, accessTokenTTL: Number(AT_TTL), accessTokenFormat: 'opaque' };
       },
     },
@@ -155,6 +170,11 @@ const provider = new Provider(ISSUER, {
       requireNonce: (ctx) => ctx.oidc.client?.clientId === 'dpop-nonce',
     },
     introspection: { enabled: true },
+    jwtIntrospection: { enabled: true },
+    backchannelLogout: { enabled: true },
+    registration: { enabled: true },
+    registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     revocation: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
@@ -179,7 +199,7 @@ provider.use(async (ctx, next) => {
   requests[name] = (requests[name] ?? 0) + 1;
 });
 
-for (const event of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
+for (const event of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error', 'end_session.error', 'backchannel.error', 'registration_create.error']) {
   provider.on(event, (_ctx, error) => console.error(event, error.message, error.error_description ?? '', error.error_detail ?? ''));
 }
 
