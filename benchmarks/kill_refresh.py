@@ -1,6 +1,6 @@
 """Never lose a session: the process that renews a stored session is killed (-9) at random moments.
 
-    python benchmarks/kill_refresh.py [--store file|sqlite] [--rotation strict|grace] [--kills 200] [--seed 7]
+    python -m benchmarks.kill_refresh [--store file|sqlite|redis|postgresql] [--rotation strict|grace] [--kills 200]
 
 A warm parent forks a process that renews again and again; it is killed; the next one goes on from the store.
 Wanted: every record can be read; a provider that answers reuse by ending the login never sees a token twice
@@ -19,7 +19,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,9 @@ from typing import Any
 from authflow import SessionManager, SignInRequired
 from authflow.providers import OpenIDConnect
 from authflow.testing import DevProvider, ScriptedBrowser
-from benchmarks.stampede import KEY, TURN, Turned, open_store
+
+from .durable import KINDS, open_store, place_of
+from .stampede import KEY, TURN, Turned
 
 FOREVER = 1e9
 
@@ -38,7 +39,7 @@ def provider_at(issuer: str, secret: str, rotation: Any) -> OpenIDConnect:
     )
 
 
-def nursery(kind: str, folder: Path, issuer: str, secret: str, rotation: str) -> None:
+def nursery(kind: str, place: str, issuer: str, secret: str, rotation: str) -> None:
     """A process without threads that has everything imported. For each line it forks a child:
     `run SHIFT` renews until it is killed, `look SHIFT` renews once and says how the session is."""
 
@@ -46,7 +47,7 @@ def nursery(kind: str, folder: Path, issuer: str, secret: str, rotation: str) ->
         clock = Turned()
         clock.shift = shift
         with SessionManager(
-            [provider_at(issuer, secret, rotation)], store=open_store(kind, folder), clock=clock, sealing_key=KEY
+            [provider_at(issuer, secret, rotation)], store=open_store(kind, place), clock=clock, sealing_key=KEY
         ) as manager:
             session = manager["acme"]
             while order == "run":
@@ -81,8 +82,7 @@ def kill_refreshes(kind: str, rotation: Any, kills: int, seed: int) -> dict[str,
     dice = random.Random(seed)
     clock = Turned()
     provider = DevProvider(auto="ada", rotation=rotation, grace=FOREVER, clock=clock)
-    with tempfile.TemporaryDirectory() as place, provider.serve() as dev:
-        folder = Path(place)
+    with place_of(kind) as place, provider.serve() as dev:
         secret = dev.clients["dev-app"].client_secret or ""
         dev.settings(name="acme")
         itself = [sys.executable, "-m", "benchmarks.kill_refresh", "--nursery"]
@@ -94,7 +94,7 @@ def kill_refreshes(kind: str, rotation: Any, kills: int, seed: int) -> dict[str,
 
         def sign_in() -> None:
             with SessionManager(
-                [provider_at(dev.issuer, secret, rotation)], store=open_store(kind, folder), clock=clock,
+                [provider_at(dev.issuer, secret, rotation)], store=open_store(kind, place), clock=clock,
                 sealing_key=KEY,
             ) as manager, ScriptedBrowser() as browser:  # fmt: skip
                 manager.login("acme", open_url=browser)
@@ -142,15 +142,14 @@ def kill_refreshes(kind: str, rotation: Any, kills: int, seed: int) -> dict[str,
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", choices=["file", "sqlite"], default="file")
+    parser.add_argument("--store", choices=KINDS, default="file")
     parser.add_argument("--rotation", choices=["strict", "grace"], default="strict")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--nursery", nargs=5, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.nursery:
-        kind, folder, issuer, secret, rotation = asked.nursery
-        nursery(kind, Path(folder), issuer, secret, rotation)
+        nursery(*asked.nursery)
         return 0
     figures = kill_refreshes(asked.store, asked.rotation, asked.kills, asked.seed)
     print(json.dumps(figures))

@@ -1,6 +1,6 @@
 """Never lose a session: many processes share one stored session whose refresh tokens rotate with reuse detection.
 
-    python benchmarks/stampede.py [--store file|sqlite] [--processes 8] [--rounds 100]
+    python -m benchmarks.stampede [--store file|sqlite|redis|postgresql] [--processes 8] [--rounds 100]
 
 Each round the token has expired in all processes at once (their clocks are turned), and all ask for a token.
 The provider ends the login when a refresh token comes twice. Wanted: one token request a round, no error, the
@@ -13,15 +13,14 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from authflow import SessionManager, SystemClock
 from authflow.providers import OpenIDConnect
-from authflow.stores import FileStore, SQLiteStore
-from authflow.stores.base import Store
 from authflow.testing import DevProvider, ScriptedBrowser
+
+from .durable import KINDS, open_store, place_of
 
 KEY = bytes(range(32))  # a benchmark's key guards nothing
 TURN = 3_700.0  # seconds: beyond the life of a token
@@ -39,21 +38,17 @@ class Turned(SystemClock):
         return super().monotonic() + self.shift
 
 
-def open_store(kind: str, folder: Path) -> Store:
-    return FileStore(folder / "sessions") if kind == "file" else SQLiteStore(folder / "sessions.db")
-
-
 def provider_at(issuer: str, secret: str) -> OpenIDConnect:
     return OpenIDConnect(
         issuer, "dev-app", secret, name="acme", rotation="strict", allow_insecure_loopback=True, api_origins=[issuer]
     )
 
 
-def work(kind: str, folder: Path, issuer: str, secret: str) -> None:
+def work(kind: str, place: str, issuer: str, secret: str) -> None:
     """One process: for each line on standard input turns the clock and asks for a token."""
     clock = Turned()
     with SessionManager(
-        [provider_at(issuer, secret)], store=open_store(kind, folder), clock=clock, sealing_key=KEY
+        [provider_at(issuer, secret)], store=open_store(kind, place), clock=clock, sealing_key=KEY
     ) as manager:
         session = manager["acme"]
         print("ready", flush=True)
@@ -70,17 +65,17 @@ def stampede(kind: str, processes: int, rounds: int) -> dict[str, object]:
     """Runs it and returns the figures."""
     clock = Turned()
     provider = DevProvider(auto="ada", rotation="strict", clock=clock)
-    with tempfile.TemporaryDirectory() as place, provider.serve() as dev:
-        folder = Path(place)
+    with place_of(kind) as place, provider.serve() as dev:
         secret = dev.clients["dev-app"].client_secret or ""
         dev.settings(name="acme")
         with SessionManager(
-            [provider_at(dev.issuer, secret)], store=open_store(kind, folder), sealing_key=KEY
+            [provider_at(dev.issuer, secret)], store=open_store(kind, place), sealing_key=KEY
         ) as manager, ScriptedBrowser() as browser:
             manager.login("acme", open_url=browser)
-        command = [sys.executable, __file__, "--worker", kind, str(folder), dev.issuer, secret]
+        command = [sys.executable, "-m", "benchmarks.stampede", "--worker", kind, place, dev.issuer, secret]
+        root = Path(__file__).resolve().parents[1]
         workers = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
             for _ in range(processes)
         ]
         errors: list[str] = []
@@ -121,14 +116,13 @@ def stampede(kind: str, processes: int, rounds: int) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", choices=["file", "sqlite"], default="file")
+    parser.add_argument("--store", choices=KINDS, default="file")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
-        kind, folder, issuer, secret = asked.worker
-        work(kind, Path(folder), issuer, secret)
+        work(*asked.worker)
         return 0
     figures = stampede(asked.store, asked.processes, asked.rounds)
     print(json.dumps(figures))

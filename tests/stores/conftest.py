@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .servers import PostgreSQLServer, RedisServer
+from benchmarks.servers import PostgreSQLServer, RedisServer
 
 
 @pytest.fixture(scope="session")

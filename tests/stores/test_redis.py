@@ -15,9 +15,9 @@ from redis.retry import Retry
 from authflow.errors import ConfigurationError, StoreError
 from authflow.stores import Conflict, Store
 from authflow.stores.redis import RedisStore
+from benchmarks.servers import RedisServer
 
 from .contract import Heard, Opener, ProcessContract, Trouble, eventually, made
-from .servers import RedisServer
 
 
 @pytest.fixture

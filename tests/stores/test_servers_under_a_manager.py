@@ -16,9 +16,8 @@ from authflow.stores import Store
 from authflow.stores.redis import RedisStore
 from authflow.stores.sql import SQLStore
 from authflow.testing import DevProvider, VirtualClock
+from benchmarks.servers import PostgreSQLServer, RedisServer
 from tests.session.support import ProviderClock, World, go, on_thread
-
-from .servers import PostgreSQLServer, RedisServer
 
 Open = Callable[[], Store]
 

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from authflow.errors import ConfigurationError, MissingExtra, StoreError
 from authflow.stores import Conflict, Store
 from authflow.stores.sql import SQLStore
+from benchmarks.servers import PostgreSQLServer
 
 from .contract import Heard, Opener, ProcessContract, ProcessLockContract, Trouble, eventually, in_threads, made
-from .servers import PostgreSQLServer
 
 
 @pytest.fixture

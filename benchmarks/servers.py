@@ -1,7 +1,7 @@
-"""Servers that the tests start for themselves: a Redis and a PostgreSQL in a temporary folder each.
+"""Servers that tests and benchmarks start for themselves: a Redis and a PostgreSQL in a temporary folder each.
 
-They listen on a Unix socket there and on nothing else, belong to an unprivileged user where the tests run as root,
-and end with the tests.
+They listen on a Unix socket there and on nothing else, belong to an unprivileged user where root starts them, and
+end with whoever started them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import redis
 import sqlalchemy
-
-from .contract import eventually
 
 _STARTS_WITHIN = 30.0
 
@@ -44,10 +43,13 @@ class Server:
 
     def start(self) -> None:
         process = self._process = self._run(self.command())
-        if not eventually(lambda: process.poll() is not None or self.answers(), _STARTS_WITHIN) or process.poll():
-            said = (self.folder / "log").read_text()[-2000:]
-            self.stop()
-            raise RuntimeError(f"it does not start: {said}")
+        until = time.monotonic() + _STARTS_WITHIN
+        while not self.answers():
+            if process.poll() is not None or time.monotonic() > until:
+                said = (self.folder / "log").read_text()[-2000:]
+                self.stop()
+                raise RuntimeError(f"it does not start: {said}")
+            time.sleep(0.01)
 
     def stop(self) -> None:
         process, self._process = self._process, None
