@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 # Nobody else has a say in these, not even where this request has none.
 OUR_PARAMETERS = frozenset(
-    {"nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}
-)
+    {
+        "client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge",
+        "code_challenge_method", "code_verifier", "request", "request_uri",
+    }
+)  # fmt: skip
 
 
 def build_authorization_request(

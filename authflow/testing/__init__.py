@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
     from .grants import DevClient, DevUser
+    from .lies import Lie
     from .scripted_browser import Page, ScriptedBrowser
     from .sessions import expire, fail_next_refresh, revoke, signed_in
     from .virtual_clock import VirtualClock
@@ -19,6 +20,7 @@ _HOME = {
     "DevClient": "grants",
     "DevProvider": "dev_provider",
     "DevUser": "grants",
+    "Lie": "lies",
     "Page": "scripted_browser",
     "ScriptedBrowser": "scripted_browser",
     "VirtualClock": "virtual_clock",
@@ -28,7 +30,7 @@ _HOME = {
     "signed_in": "sessions",
 }
 
-__all__ = ["DevClient", "DevProvider", "DevUser", "Page", "ScriptedBrowser", "VirtualClock",
+__all__ = ["DevClient", "DevProvider", "DevUser", "Lie", "Page", "ScriptedBrowser", "VirtualClock",
            "expire", "fail_next_refresh", "revoke", "signed_in"]
 
 

@@ -7,7 +7,7 @@
     http = httpx.AsyncClient(transport=httpx.ASGITransport(provider.app))
 
 It keeps the rules that a strict provider keeps (PKCE, exact redirect URIs, codes and refresh tokens that work once,
-RFC 9207) and has real pages for the human. `tamper`, `fail_next`, `delay` and `hold` make it lie, fail and dawdle;
+RFC 9207) and has real pages for the human. `lie`, `fail_next`, `delay` and `hold` make it lie, fail and dawdle;
 `requests`, `count` and `secrets` tell what a client did.
 
 Rule 1: never beyond loopback. There are no passwords here: whoever reaches it is whoever they say.
@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import ConfigurationError, MissingExtra
@@ -45,7 +46,8 @@ from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 from .back_channel import BackChannel
 from .front_channel import FrontChannel
 from .github_style import GitHubStyle
-from .grants import DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
+from .grants import DEFAULT_CLIENT, DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
+from .lies import Lie
 from .logouts import build_front_channel_url, build_logout_token, send_logout_tokens
 from .observed import Gate, Hold, Request, Tamper, host_of
 from .pages import tint_of
@@ -66,7 +68,6 @@ SigningKey = RSAKey | ECKey | OKPKey
 
 log = logging.getLogger("authflow.testing")
 
-DEFAULT_CLIENT = "dev-app"
 _PREFIXES = {
     "oidc": {"access": "dev_at_", "refresh": "dev_rt_"},
     "github": {"access": "gho_", "refresh": "ghr_"},
@@ -396,8 +397,16 @@ class DevProvider:
         return self._gate.tamper
 
     @contextmanager
-    def lie(self, name: str, lie: Callable[[Any], Any]) -> Iterator[None]:
-        """`tamper`, until the block ends."""
+    def lie(self, about: Lie | str, lie: Callable[[Any], Any] | None = None) -> Iterator[None]:
+        """It tells this `Lie`, until the block ends; or `tamper`, given its name and function."""
+        if isinstance(about, Lie):
+            name, lie = about.about, partial(about.tell, self)
+        elif lie is not None:
+            name = about
+        else:
+            raise ConfigurationError(
+                f"Nothing is told about {about!r}.", hint="Give a Lie, or the name of what is sent and a function."
+            )
         before = self.tamper.get(name)
         self.tamper[name] = lie
         try:
@@ -462,6 +471,16 @@ class DevProvider:
         token = jwt.encode(full, dict(claims), key, registry=_Signers(strict_check_header=False))
         self.note(token)
         return token
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The key that it signs with at present."""
+        return self._signing_key()
+
+    def signature(self, data: bytes) -> bytes:
+        """An honest signature of any bytes."""
+        key = self._signing_key()
+        return _Signers.algorithms[self.algorithm].sign(data, key)
 
     def read_hint(self, token: str) -> dict[str, Any] | None:
         """The claims of an ID token that this provider signed, however long ago; None for any other."""

@@ -22,6 +22,7 @@ from typing import Any, Literal
 Rotation = Literal["none", "grace", "strict"]
 
 CODE_SECONDS = 60.0
+DEFAULT_CLIENT = "dev-app"
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::\d{1,5})?(/[^#]*)?\Z")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConfigurationError
+from .whole_answer import read_answer, send_answer
 
 MOST_BODY = 64 * 1024
 SHORTEST_SECRET = 6  # a shorter one cannot be told from ordinary text
@@ -41,6 +42,10 @@ TAMPERABLE = frozenset(
     }
 )  # fmt: skip
 
+WHOLE_ANSWERS = frozenset(
+    f"{endpoint}_answer" for endpoint in ("metadata", "jwks", "token", "userinfo", "revoke", "api")
+)
+
 
 class Request(NamedTuple):
     """One request; the path without its query, the status 0 while it is unanswered."""
@@ -53,14 +58,20 @@ class Request(NamedTuple):
 class Tamper(dict[str, Callable[[Any], Any]]):
     """Lies, by name: each gets what would be sent and returns what is sent instead (or changes it in place).
 
+<<<<<<< HEAD
     `metadata`, `resource_metadata`, `jwks`, `token_response`, `userinfo`, `introspection`, `registration`, and the
     claims and headers of ID and logout tokens and of answers by JARM (`id_token_claims`, `logout_token_header`,
     `response_claims`, …) get a dict, `emails` and `teams` a list, `id_token`, `logout_token` and `response` the
     finished string, `callback_params` a dict (it may return a list of pairs, to say a thing twice).
+=======
+    `metadata`, `resource_metadata`, `jwks`, `id_token_claims`, `id_token_header`, `token_response`, `userinfo` get a
+    dict, `emails` and `teams` a list, `id_token` the finished string, `callback_params` a dict (it may return a list of
+    pairs, to say a thing twice). `token_answer` and so on get the whole HTTP answer, an `Answer`.
+>>>>>>> 5123580 (wip)
     """
 
     def __setitem__(self, name: str, lie: Callable[[Any], Any]) -> None:
-        if name not in TAMPERABLE:
+        if name not in TAMPERABLE | WHOLE_ANSWERS:
             raise ConfigurationError(
                 f"Nothing called {name!r} is sent.", hint=f"Tamper with one of: {', '.join(sorted(TAMPERABLE))}."
             )
@@ -252,6 +263,10 @@ class Gate:
             await held.stand()
         if fault is not None:
             await _fail(tell, fault)
+            return
+        about = f"{entry.endpoint}_answer"
+        if about in self.tamper:
+            await send_answer(tell, self.tamper.apply(about, read_answer(answer)), self._pause)
             return
         for message in answer:
             await tell(message)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from html import unescape
 from typing import Any
 
 import httpx
@@ -23,6 +26,18 @@ KEY = bytes(range(32))
 async def go(answer: Any) -> Any:
     """What a call of either colour gives."""
     return await answer if inspect.isawaitable(answer) else answer
+
+
+@cache
+def human_at_the_browser() -> httpx.Client:
+    """One for the whole run: the provider signs its `auto` user in without a cookie."""
+    return httpx.Client(verify=False, trust_env=False, follow_redirects=False)
+
+
+def form_of(page: str) -> dict[str, str]:
+    """The hidden fields of a page that posts itself."""
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page)
+    return {unescape(name): unescape(value) for name, value in found}
 
 
 class Stage:
@@ -74,13 +89,13 @@ class Stage:
         self.canary.note(request.state, request.binding)
         return self.walk(request.url), request.binding
 
-    def walk(self, url: str) -> str:
-        """Where the provider sends a human who agrees to everything."""
-        found: list[str] = []
+    def walk(self, url: str) -> Any:
+        """Where the provider sends a human who agrees to everything: a callback's URL, or the form that is posted."""
+        found: list[Any] = []
 
         def visit() -> None:
-            answer = httpx.get(url, trust_env=False, follow_redirects=False)
-            found.append(str(answer.headers["location"]))
+            answer = human_at_the_browser().get(url)
+            found.append(str(answer.headers["location"]) if answer.is_redirect else form_of(answer.text))
 
         human = threading.Thread(target=visit, name=HUMAN)
         human.start()
