@@ -15,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import AuthflowError, Phase
-from .flows import Directory, exchange, profile_of_claims, verified_claims, with_keys
+from .errors import AuthflowError, ConfigurationError, Phase
+from .flows import Directory, ask, exchange, profile_of_claims, verified_claims, with_keys
 from .protocol.authorization import build_authorization_url
 from .protocol.callback import CallbackParams, check_callback
+from .protocol.client_auth import client_moment
 from .protocol.dpop import Binding
+from .protocol.jar import build_front_channel, build_request_object, check_hosted, is_object
 from .protocol.messages import Granted, ServerMetadata
-from .protocol.step import Flow
+from .protocol.par import build_par_request, is_pushed, read_par_response
+from .protocol.step import Flow, fresh
 from .records import Pending, Token
 
 if TYPE_CHECKING:
@@ -29,12 +32,54 @@ if TYPE_CHECKING:
     from .providers.base import Provider
 
 
+Request = Mapping[str, str | tuple[str, ...]]
+
+
 def authorize(
-    provider: Provider, metadata: ServerMetadata, request: Mapping[str, str | tuple[str, ...]]
-) -> Flow[str]:
-    """The URL to send the browser to, for the parameters in `request`."""
-    return build_authorization_url(provider, metadata, request)
-    yield
+    provider: Provider, metadata: ServerMetadata, request: Request, *, request_uri: str | None = None
+) -> Flow[tuple[str, str | None]]:
+    """The URL to send the browser to, for the parameters in `request`; and the request object that the application
+    is to serve at `request_uri`, where it named one.
+
+    As the settings and the metadata want it, the parameters are signed (RFC 9101), encrypted, and pushed (RFC 9126).
+    Raises what a refusal of the provider is, and `ConfigurationError`.
+    """
+    if request_uri is not None:
+        check_hosted(provider, metadata, request_uri)
+    if is_object(provider, metadata):
+        made = yield from _request_object(provider, metadata, request)
+        if request_uri is not None:
+            front = build_front_channel(provider, request, {"request_uri": request_uri})
+            return build_authorization_url(provider, metadata, front), made
+        request = build_front_channel(provider, request, {"request": made})
+    if is_pushed(provider, metadata):
+        pushed = yield from _push(provider, metadata, request)
+        request = {provider.client_id_param: provider.client_id, "request_uri": pushed}
+    return build_authorization_url(provider, metadata, request), None
+
+
+def _push(provider: Provider, metadata: ServerMetadata, request: Request) -> Flow[str]:
+    moment = yield from client_moment(provider)
+    response = yield from ask(build_par_request(provider, metadata, moment, request))
+    return read_par_response(provider, response)
+
+
+def _request_object(provider: Provider, metadata: ServerMetadata, request: Request) -> Flow[str]:
+    signed = build_request_object(provider, metadata, (yield from fresh()), request)
+    alg = provider.request_object_encryption_alg
+    if alg is None:
+        return signed
+    from .protocol.jwe import encrypt_jwt, find_encryption_key
+    from .protocol.jwks import build_jwks_request, read_members
+
+    response = yield from ask(build_jwks_request(provider, metadata))
+    key = find_encryption_key(read_members(provider, response), alg)
+    if key is None:
+        raise ConfigurationError(
+            f"{provider.name} publishes no key that a request object can be encrypted for with {alg}.",
+            hint="Leave request_object_encryption_alg out, or name what the provider supports.",
+        )
+    return encrypt_jwt(signed, key, alg, provider.request_object_encryption_enc)
 
 
 def read_answer(

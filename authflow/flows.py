@@ -44,6 +44,7 @@ from .protocol.discovery import (
     read_metadata,
 )
 from .protocol.dpop import Binding, Nonces, bind, check_bound, check_dpop_alg, fetch_bound
+from .protocol.jwe import open_jwt
 from .protocol.messages import Granted, ServerMetadata, TokenResponse
 from .protocol.revocation import read_revocation_response
 from .protocol.step import Flow, Moment, T
@@ -286,7 +287,9 @@ def refresh(
             raise
         kept = with_id_token(renewed, token.id_token)
         return msgspec.structs.replace(granted, token=kept, warning=refused.cause.info)
-    return msgspec.structs.replace(granted, issuer=fresh["iss"], subject=fresh["sub"], claims=fresh)
+    return msgspec.structs.replace(
+        granted, token=_opened(provider, renewed), issuer=fresh["iss"], subject=fresh["sub"], claims=fresh
+    )
 
 
 def verified_claims(
@@ -313,9 +316,11 @@ def verified_claims(
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
     from .protocol.id_token import verify_id_token
 
+    signed = open_id_token(provider, id_token)
+
     def verify(keys: IssuerKeys | None) -> dict[str, Any]:
         return verify_id_token(
-            provider, metadata, keys.keys if keys else (), id_token, now=now, nonce=nonce,
+            provider, metadata, keys.keys if keys else (), signed, now=now, nonce=nonce,
             access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
             previous_claims=previous_claims, asked_claims=asked_claims, state=state,
         )  # fmt: skip
@@ -376,9 +381,11 @@ def logout_claims(
 def fetch_profile(
     provider: Provider,
     metadata: ServerMetadata,
+    directory: Directory,
     *,
     token: Token,
     claims: Mapping[str, Any] | None,
+    now: float,
     fetch_groups: bool = False,
     binding: Binding | None = None,
 ) -> Flow[Profile | None]:
@@ -388,7 +395,8 @@ def fetch_profile(
     """
     if provider.tells_no_user:
         return None
-    profile = yield from _bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
+    asking = _bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
+    profile = yield from _verifying(asking, provider, metadata, directory, now)
     if profile is None or not fetch_groups:
         return profile
     return (yield from _bound(_with_groups(provider, metadata, token, claims or {}, profile), token, binding))
@@ -505,6 +513,55 @@ def _bound(flow: Flow[T], token: Token, binding: Binding | None) -> Flow[T]:
     return bind(flow, binding if token.token_type == "DPoP" else None, token.access_token)
 
 
+def _verifying(
+    flow: Flow[T], provider: Provider, metadata: ServerMetadata, directory: Directory, now: float
+) -> Flow[T]:
+    """Runs `flow`; the JWTs that it wants verified are, with the provider's keys."""
+    try:
+        step_ = next(flow)
+        while True:
+            try:
+                answer: Any
+                if isinstance(step_, step.Verify):
+                    answer = yield from _userinfo(provider, metadata, directory, step_.token, now)
+                else:
+                    answer = yield step_
+            except AuthflowError as error:
+                step_ = flow.throw(error)
+            else:
+                step_ = flow.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+def _userinfo(
+    provider: Provider, metadata: ServerMetadata, directory: Directory, token: str, now: float
+) -> Flow[dict[str, Any]]:
+    from .protocol.userinfo_jwt import verify_userinfo
+
+    def verify(keys: IssuerKeys | None) -> dict[str, Any]:
+        return verify_userinfo(provider, metadata, keys.keys if keys else (), token, now=now)
+
+    return (yield from with_keys(provider, metadata, directory, verify, now))
+
+
+def _opened(provider: Provider, token: Token) -> Token:
+    """`token` with the signed ID token that was inside an encrypted one: that is what a logout may hint with (OpenID
+    Connect RP-Initiated Logout §2)."""
+    alg = provider.id_token_encrypted_response_alg
+    if alg is None or token.id_token is None:
+        return token
+    return with_id_token(token, open_id_token(provider, token.id_token))
+
+
+def open_id_token(provider: Provider, id_token: str) -> str:
+    """The signed ID token inside an encrypted one; itself where nothing is to be encrypted. Raises
+    `ValidationFailed`."""
+    alg, enc = provider.id_token_encrypted_response_alg, provider.id_token_encrypted_response_enc
+    return open_jwt(provider, id_token, "ID token", alg, enc)
+
+
 def _keeping(token: Token, flow: Flow[T]) -> Flow[T]:
     """Runs `flow`; an error in it comes out as `TokensRefused`, with the tokens."""
     try:
@@ -558,12 +615,14 @@ def _identify(
             asked_claims=asked_claims,
         )  # fmt: skip
         _check_agreement(claims, front_claims)
+        token = _opened(provider, token)
 
     profile: Profile | None = None
     warning = None
     if fetch_user and not provider.tells_no_user:
+        asking = _bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
         profile, warning = yield from _softly(
-            _bound(provider.fetch_user(token, metadata, claims or {}), token, binding),
+            _verifying(asking, provider, metadata, directory, now),
             lambda: profile_of_claims(provider, claims)
         )
         check_asked_claims(asked_claims, "userinfo", {} if profile is None else profile.data)

@@ -93,6 +93,11 @@ class AuthorizationRequest:
         return self._begun.binding
 
     @property
+    def request_object(self) -> str | None:
+        """The JWT to serve at the `request_uri` that `begin` was given, as `application/oauth-authz-req+jwt`."""
+        return self._begun.request_object
+
+    @property
     def expires_at(self) -> float:
         """When the attempt ends by itself (seconds since the epoch)."""
         return self._begun.expires_at
@@ -164,6 +169,7 @@ class Session(SessionCore):
         self,
         *,
         redirect_uri: str | None = None,
+        request_uri: str | None = None,
         app_data: Any = None,
         step_up: bool = False,
         **arguments: Unpack[LoginArguments],
@@ -171,11 +177,14 @@ class Session(SessionCore):
         """Begins a login whose redirect arrives at a route of yours; finish it with `manager.complete`.
 
         `app_data` (plain data) comes back in the `Completion`. `step_up`: beside the live session, as `step_up()`.
+        `request_uri`: where you serve this login's `request_object` to the provider (RFC 9101 §5.2).
         Raises `OwnerRequired` for a web login without an owner, `LoginFailed` when the provider's metadata cannot
         be had.
         """
         arguments = with_asked(self, arguments) if step_up else arguments
-        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data, step_up=step_up)
+        options = login_options(
+            arguments, redirect_uri=redirect_uri, request_uri=request_uri, app_data=app_data, step_up=step_up
+        )
         return AuthorizationRequest(self, self._do(operations.begin(self, options)))
 
     def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
@@ -320,13 +329,16 @@ class AsyncSession(SessionCore):
         self,
         *,
         redirect_uri: str | None = None,
+        request_uri: str | None = None,
         app_data: Any = None,
         step_up: bool = False,
         **arguments: Unpack[LoginArguments],
     ) -> AsyncAuthorizationRequest:
         """See `Session.begin`."""
         arguments = with_asked(self, arguments) if step_up else arguments
-        options = login_options(arguments, redirect_uri=redirect_uri, app_data=app_data, step_up=step_up)
+        options = login_options(
+            arguments, redirect_uri=redirect_uri, request_uri=request_uri, app_data=app_data, step_up=step_up
+        )
         begun = await self._do(operations.begin(self, options))
         return AsyncAuthorizationRequest(self, begun)  # type: ignore[arg-type]
 

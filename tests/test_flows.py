@@ -564,10 +564,12 @@ def test_without_a_refresh_token_there_is_no_refresh():
 
 
 def test_the_profile_can_be_asked_for_later_and_nothing_is_softened():
-    flow = fetch_profile(openid(), METADATA, token=BEFORE, claims=claims(), fetch_groups=True)
+    flow = fetch_profile(
+        openid(), METADATA, Directory(), token=BEFORE, claims=claims(), fetch_groups=True, now=NOW
+    )
     assert drive(flow, user())[0].name == "Ada"
     with pytest.raises(ServiceUnavailable):
-        drive(fetch_profile(openid(), METADATA, token=BEFORE, claims=claims()), answer(b"", 503))
+        drive(fetch_profile(openid(), METADATA, Directory(), token=BEFORE, claims=claims(), now=NOW), answer(b"", 503))
 
 
 def test_a_revoked_token_is_dead():

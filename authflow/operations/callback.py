@@ -80,7 +80,7 @@ def recognise(
 ) -> Op[tuple[Pending, CallbackParams]]:
     """The pending attempt that a callback belongs to; `reject` and `CallbackRejected` when there is none."""
     try:
-        params = read_callback(callback)
+        params = read_callback(callback, house.providers.values())
         pending = yield Do(partial(load_pending, house, params.state), house.store.blocking)
         _check_belongs(house, pending, callback, binding, expected)
     except CallbackRejected:

@@ -24,6 +24,7 @@ class LoginOptions(msgspec.Struct, frozen=True):
     fetch_groups: bool = False
     timeout: float = 600.0
     redirect_uri: str | None = None
+    request_uri: str | None = None
     app_data: Any = None
     agent: Any = None
     prompt: str | None = None
@@ -47,6 +48,7 @@ class Begun(Redacted, msgspec.Struct, frozen=True):
     attempt: str
     run: Run
     mailbox: Mailbox
+    request_object: str | None = None
 
     def __repr__(self) -> str:
         return f"Begun(attempt={self.attempt!r})"

@@ -104,8 +104,10 @@ def _commit_restored(
             asking = flows.fetch_profile(
                 s.provider,
                 metadata,
+                house.directory,
                 token=granted.token,
                 claims=granted.claims or {},
+                now=ledger.now(),
                 fetch_groups=options.fetch_groups,
                 binding=Binding.of(kept.dpop_key, house.directory.nonces),
             )

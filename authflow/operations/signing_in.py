@@ -131,7 +131,9 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
             params=_authorization_params(options, pending),
             resource=pending.resource,
         )
-        url = yield from reach(s, authorizing.authorize(s.provider, metadata, request))
+        url, request_object = yield from reach(
+            s, authorizing.authorize(s.provider, metadata, request, request_uri=options.request_uri)
+        )
     except AuthflowError as error:
         let_go(run, pending.attempt)
         raise (yield from fail(s, run, pending.attempt, error, Phase.AUTHORIZE)) from error
@@ -152,6 +154,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         attempt=pending.attempt,
         run=run,
         mailbox=mailbox,
+        request_object=request_object,
     )
 
 

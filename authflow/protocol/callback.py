@@ -54,10 +54,11 @@ class CallbackParams(msgspec.Struct, frozen=True):
     __str__ = __repr__
 
 
-def read_callback(callback: str | Mapping[str, Any]) -> CallbackParams:
+def read_callback(callback: str | Mapping[str, Any], providers: Iterable[Provider] = ()) -> CallbackParams:
     """Reads a callback: its whole URL, the query alone, or the parameters of a form (`response_mode=form_post`).
 
-    Raises `CallbackRejected` when it is longer than 16 KiB, unreadable, or has not exactly one state.
+    `providers`: whose keys may open an answer that is encrypted. Raises `CallbackRejected` when it is longer than
+    16 KiB, unreadable, or has not exactly one state.
     """
     pairs = _pairs(callback)
     values: dict[str, list[str]] = {}
@@ -69,7 +70,7 @@ def read_callback(callback: str | Mapping[str, Any]) -> CallbackParams:
     states = values.get("state", [])
     if not states and "response" in kept:
         # JARM §2.3: the state is one of the claims. It only leads to the attempt that judges the rest.
-        states = [_state_of(kept["response"])]
+        states = [_state_of(kept["response"], providers)]
         kept["state"] = states[0]
     if len(states) != 1 or not states[0]:
         raise _rejected("has no state" if not any(states) else "has more than one state")
@@ -113,7 +114,9 @@ def check_callback(
     if params.doubled:
         raise _wrong(f"has {', '.join(params.doubled)} more than once")
     # Before the error: another server must not be able to say "access_denied" in this one's name.
-    check_iss(provider, metadata, params.iss)
+    # RFC 9207 §2.4: an ID token beside the code says its issuer itself, and is checked before the code is used.
+    if params.iss is not None or params.id_token is None or "id_token" not in response_type:
+        check_iss(provider, metadata, params.iss)
     if params.code is not None and params.error is not None:
         raise _wrong("has a code and an error")
     if params.error is not None:
@@ -161,12 +164,12 @@ def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> 
     )
 
 
-def _state_of(response: str) -> str:
+def _state_of(response: str, providers: Iterable[Provider]) -> str:
     # JOSE is imported by a callback that is a JWT, and by no other.
     from .jarm import read_state
 
     try:
-        return read_state(response)
+        return read_state(response, providers)
     except ValidationFailed:
         raise _rejected("has a response that is no readable JWT") from None
 

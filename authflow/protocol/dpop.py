@@ -17,7 +17,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -153,7 +153,7 @@ def bind(flow: Flow[T], binding: Binding | None, access_token: str) -> Flow[T]:
         step = next(flow)
         while True:
             try:
-                answer: httpx.Response | Moment | str | None
+                answer: httpx.Response | Moment | dict[str, Any] | str | None
                 if isinstance(step, httpx.Request) and step.headers.get("authorization") == bearer:
                     step.headers["authorization"] = f"DPoP {access_token}"
                     answer = yield from fetch_bound(partial(_as_it_is, step), binding, access_token)

@@ -6,13 +6,14 @@ and so is a plain answer where a JWT was asked for, be it an error: anybody coul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..errors import Phase, ValidationFailed
 from .callback import CallbackParams
+from .jwe import open_jwt
 from .jwks import Key
 from .jwt import check_audience, check_header, check_issuer, check_times, failed, read_segments, verify_signature
 from .messages import ServerMetadata
@@ -24,12 +25,27 @@ WHAT = "authorization response"
 _READ = ("code", "iss", "error", "error_description", "error_uri", "id_token")
 
 
-def read_state(response: str) -> str:
+def read_state(response: str, providers: Iterable[Provider]) -> str:
     """The state that a JWT says, not to be believed: it only leads to the attempt whose provider can check the JWT.
-    Empty when there is none."""
-    _, claims = read_segments(response, WHAT)
+    Empty when there is none. An encrypted one is opened by those of `providers` that have a key for it."""
+    inner = response
+    if response.count(".") == 4:
+        for provider in providers:
+            try:
+                inner = open_response(provider, response)
+            except ValidationFailed:
+                continue
+            if inner != response:
+                break
+    _, claims = read_segments(inner, WHAT)
     state = claims.get("state")
     return state if isinstance(state, str) else ""
+
+
+def open_response(provider: Provider, response: str) -> str:
+    """The signed JWT inside an encrypted one (JARM §2.2); itself where nothing is to be encrypted."""
+    alg, enc = provider.authorization_encrypted_response_alg, provider.authorization_encrypted_response_enc
+    return open_jwt(provider, response, WHAT, alg, enc)
 
 
 def verify_response(
@@ -46,9 +62,10 @@ def verify_response(
             hint="Compare response_mode= with what the provider supports.",
             phase=Phase.CALLBACK,
         )
-    header, claims = read_segments(params.response, WHAT)
+    signed = open_response(provider, params.response)
+    header, claims = read_segments(signed, WHAT)
     alg = check_header(provider, header, WHAT)
-    verify_signature(provider, keys, params.response, header, alg, WHAT)
+    verify_signature(provider, keys, signed, header, alg, WHAT)
     check_issuer(provider, metadata, claims, WHAT)
     check_audience(provider, claims, WHAT)
     check_times(claims, now=now, leeway=provider.leeway, what=WHAT, iat_demanded=False)

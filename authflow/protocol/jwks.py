@@ -77,11 +77,16 @@ def build_jwks_request(provider: Provider, metadata: ServerMetadata) -> httpx.Re
 
 def read_jwks(provider: Provider, response: httpx.Response) -> tuple[Key, ...]:
     """The usable keys among the first 100 of a key set. Raises `ResponseInvalid` when it is none."""
+    read = (read_key(one) for one in read_members(provider, response))
+    return tuple(key for key in read if key is not None)
+
+
+def read_members(provider: Provider, response: httpx.Response) -> list[Any]:
+    """The first 100 members of a key set, as they came. Raises `ResponseInvalid` when it is none."""
     found = read_object(provider, response, "key set", phase=Phase.VALIDATE).get("keys")
     if not isinstance(found, list):
         raise ResponseInvalid("The key set has no list of keys.", phase=Phase.VALIDATE)
-    read = (read_key(one) for one in found[:MOST_KEYS])
-    return tuple(key for key in read if key is not None)
+    return found[:MOST_KEYS]
 
 
 def read_key(members: object) -> Key | None:
@@ -97,7 +102,7 @@ def read_key(members: object) -> Key | None:
 
     try:
         match members.get("kty"), members.get("crv"):
-            case "RSA", _ if _is_sane_rsa(members):
+            case "RSA", _ if is_sane_rsa(members):
                 return jwk.RSAKey.import_key({"kty": "RSA", "n": members["n"], "e": members["e"], **labels})
             case "EC", ("P-256" | "P-384" | "P-521") as curve if _is_on_curve(members, curve):
                 point = {"crv": curve, "x": members["x"], "y": members["y"]}
@@ -126,7 +131,8 @@ def fits_algorithm(key: Key, alg: str) -> bool:
     return isinstance(key, (jwk.ECKey, jwk.OKPKey)) and key.curve_name == _CURVES.get(alg)
 
 
-def _is_sane_rsa(members: Mapping[str, Any]) -> bool:
+def is_sane_rsa(members: Mapping[str, Any]) -> bool:
+    """2048 to 8192 bits, and an exponent of a usual size."""
     modulus, exponent = _integer(members.get("n")), _integer(members.get("e"))
     return SMALLEST_RSA <= modulus.bit_length() <= LARGEST_RSA and 3 <= exponent < 2**32
 

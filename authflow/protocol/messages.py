@@ -30,6 +30,8 @@ class ServerMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     code_challenge_methods_supported: tuple[str, ...] | None = None
     authorization_response_iss_parameter_supported: bool = False
     client_id_metadata_document_supported: bool = False
+    require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
     dpop_signing_alg_values_supported: tuple[str, ...] | None = None
     mtls_endpoint_aliases: dict[str, str] | None = None
 

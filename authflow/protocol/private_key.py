@@ -1,4 +1,5 @@
-"""`PrivateKey`: a key that only the client has. It signs client assertions, request objects and DPoP proofs.
+"""`PrivateKey`: a key that only the client has. It signs client assertions, request objects and DPoP proofs, and
+opens what was encrypted for the client.
 
 Rule 1: a key is imported once, when the settings are made, and what is wrong with it is told then.
 Rule 2: nothing shows it: no `repr`, no pickle, no error. Only `dump()` has it, for a record that is sealed.
@@ -30,6 +31,7 @@ _BY_CURVE: Final = {
     "P-521": ("ES512",),
     "Ed25519": ("EdDSA", "Ed25519"),
 }
+_OPENS: Final = {"RSA": "RSA-OAEP", "EC": "ECDH-ES"}
 # The order is what is chosen when the provider lists several: PS256 before the padding of old.
 _RSA: Final = ("PS256", "RS256", "PS384", "RS384", "PS512", "RS512")
 
@@ -61,7 +63,7 @@ class PrivateKey:
             self._key, found_kid, found_alg = _read(key, password)
         self.kid = kid or found_kid
         self.alg = alg or found_alg
-        if self.alg is not None and self.alg not in self.algorithms:
+        if self.alg is not None and self.alg not in self.algorithms and not self.opens(self.alg):
             raise ConfigurationError(
                 f"This private key cannot sign with {self.alg}.", hint=f"It can with {', '.join(self.algorithms)}."
             )
@@ -95,6 +97,20 @@ class PrivateKey:
         """What it can sign with, the best first."""
         return _BY_CURVE[_curve(self._key)] if self._key.key_type != "RSA" else _RSA
 
+    @property
+    def name(self) -> str:
+        """Its `kid`; for a key without one, its thumbprint."""
+        return self.kid or self.thumbprint()
+
+    @property
+    def jose(self) -> Asymmetric:
+        """The key itself, for joserfc."""
+        return self._key
+
+    def opens(self, alg: str) -> bool:
+        """Whether it opens what was encrypted with `alg` (RFC 7518 §4)."""
+        return alg.startswith(_OPENS.get(self._key.key_type, "-")) and self.alg in (None, alg)
+
     def choose_alg(self, listed: Sequence[str] | None, wanted: str | None = None) -> str:
         """`wanted`, or the key's own, or the best that is `listed` too. Raises `ConfigurationError`."""
         chosen = wanted or self.alg
@@ -120,7 +136,8 @@ class PrivateKey:
     def public_jwk(self) -> dict[str, Any]:
         """The public half, with `kid` and `alg` where they are known: what is registered with the provider."""
         named = {name: value for name, value in (("kid", self.kid), ("alg", self.alg)) if value}
-        return {**self.bare_jwk(), **named, "use": "sig"}
+        signs = self.alg is None or self.alg in self.algorithms
+        return {**self.bare_jwk(), **named, "use": "sig" if signs else "enc"}
 
     def bare_jwk(self) -> dict[str, Any]:
         """The public half, nothing but what makes the key (RFC 7638 §3.2)."""

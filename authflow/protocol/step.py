@@ -45,6 +45,15 @@ class Fresh(msgspec.Struct, frozen=True):
     """Give me a `Moment`."""
 
 
+class Verify(msgspec.Struct, frozen=True):
+    """Give me the claims of this userinfo JWT, verified: only the flow around a hook has keys and a clock."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "Verify(token=…)"
+
+
 class Call(msgspec.Struct, frozen=True):
     """Call the application's `fn`, which may be a coroutine function under asyncio."""
 
@@ -59,8 +68,8 @@ class Limits(msgspec.Struct, frozen=True):
     seconds: float = CALL_SECONDS
 
 
-Step = httpx.Request | Wait | Fresh | Call
-Flow = Generator[Step, httpx.Response | Moment | str | None, T]
+Step = httpx.Request | Wait | Fresh | Verify | Call
+Flow = Generator[Step, httpx.Response | Moment | dict[str, Any] | str | None, T]
 
 DEFAULT_LIMITS = Limits()
 
@@ -71,7 +80,7 @@ def build_request(
     method: str,
     url: str,
     *,
-    form: Mapping[str, str] | None = None,
+    form: Mapping[str, str | tuple[str, ...]] | None = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -80,7 +89,7 @@ def build_request(
     asked = {"accept": "application/json", "user-agent": "authflow"}
     content = None
     if form is not None:
-        content = urlencode(form).encode("ascii")
+        content = urlencode(form, doseq=True).encode("ascii")
         asked["content-type"] = "application/x-www-form-urlencoded"
     return httpx.Request(
         method,
@@ -113,6 +122,14 @@ def fresh() -> Flow[Moment]:
     if not isinstance(moment, Moment):
         raise RuntimeError("a driver must answer Fresh with a Moment")
     return moment
+
+
+def verified(token: str) -> Flow[dict[str, Any]]:
+    """`claims = yield from verified(token)`, precisely typed."""
+    claims = yield Verify(token)
+    if not isinstance(claims, dict):
+        raise RuntimeError("a driver must answer Verify with claims")
+    return claims
 
 
 def wait(seconds: float) -> Flow[None]:

@@ -15,7 +15,7 @@ from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
 from ..records import Group, Profile, Token
 from .messages import ServerMetadata
 from .reading import dig, read_object
-from .step import DOCUMENT_BYTES, Flow, Limits, build_request, fetch
+from .step import DOCUMENT_BYTES, Flow, Limits, build_request, fetch, verified
 from .urls import add_query, check_endpoint
 
 if TYPE_CHECKING:
@@ -42,13 +42,41 @@ def build_userinfo_request(provider: Provider, metadata: ServerMetadata, token: 
     )
 
 
-def read_userinfo_response(provider: Provider, response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of a userinfo answer. Raises `OAuthError`, or `ResponseInvalid` for anything else."""
+def read_userinfo_claims(provider: Provider, response: httpx.Response) -> Flow[dict[str, Any]]:
+    """The claims of a userinfo answer; a JWT is verified first (§5.3.2).
+
+    Raises `OAuthError`, `ResponseInvalid`, `ValidationFailed` for a JWT that does not pass, and for an answer that is
+    none though the client registered for one (`check="userinfo"`).
+    """
+    if _is_jwt(response):
+        try:
+            token = response.content.decode("ascii").strip()
+        except UnicodeDecodeError:
+            raise ResponseInvalid("The userinfo response is no JWT.", phase=Phase.VALIDATE) from None
+        return (yield from verified(token))
+    claims = read_userinfo_response(provider, response)
+    if provider.userinfo_signed_response_alg or provider.userinfo_encrypted_response_alg:
+        raise ValidationFailed(
+            "The userinfo response is no JWT, and this client asked for one.",
+            check="userinfo",
+            hint="Compare the client's registration with the userinfo_… settings.",
+            phase=Phase.VALIDATE,
+        )
+    return claims
+
+
+def _is_jwt(response: httpx.Response) -> bool:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if response.is_success and kind in ("application/jwt", "application/jose"):
+    return response.is_success and kind in ("application/jwt", "application/jose")
+
+
+def read_userinfo_response(provider: Provider, response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a userinfo answer. Raises `OAuthError`, or `ResponseInvalid` for anything else: a JWT is
+    for `read_userinfo_claims`."""
+    if _is_jwt(response):
         raise ResponseInvalid(
-            "The userinfo response is signed or encrypted, which authflow does not read.",
-            hint="Register the client without userinfo_signed_response_alg.",
+            "The userinfo response is a JWT, and was read as plain JSON.",
+            hint="Read it by read_userinfo_claims, or register the client without userinfo_signed_response_alg.",
             phase=Phase.VALIDATE,
         )
     return read_object(provider, response, "userinfo response", phase=Phase.VALIDATE)
@@ -65,7 +93,7 @@ def fetch_userinfo(
     if not metadata.userinfo_endpoint:
         return read_profile(provider, merge_claims(claims, {})) if claims else None
     response = yield from fetch(build_userinfo_request(provider, metadata, token))
-    data = read_userinfo_response(provider, response)
+    data = yield from read_userinfo_claims(provider, response)
     check_userinfo_subject(provider, claims, data)
     return read_profile(provider, merge_claims(claims, data))
 

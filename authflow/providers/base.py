@@ -22,7 +22,14 @@ from ..protocol.step import Flow, Moment
 from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from ..records import Group, Profile, Token
 from .asking import AskingSettings, ResponseMode, ResponseType, check_asking
-from .credentials import ClientAssertion, ClientCertificate, ClientKey, check_credentials, read_client_key
+from .credentials import (
+    ClientAssertion,
+    ClientCertificate,
+    ClientKey,
+    check_credentials,
+    read_client_key,
+    read_client_keys,
+)
 
 if TYPE_CHECKING:
     from ..protocol.private_key import PrivateKey
@@ -92,6 +99,7 @@ class DataFields(TypedDict, total=False):
     revocation_endpoint: str | None
     end_session_endpoint: str | None
     device_authorization_endpoint: str | None
+    pushed_authorization_request_endpoint: str | None
     jwks_uri: str | None
     scope_separator: str
     client_id_param: str
@@ -164,6 +172,7 @@ class Provider:
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
     device_authorization_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
     jwks_uri: str | None = None
     algorithms: Sequence[str] = ID_TOKEN_ALGORITHMS
     leeway: float = 60.0  # seconds of clock skew allowed in exp, nbf, iat; at most 300
@@ -175,6 +184,19 @@ class Provider:
     # ── how it is asked, and how it answers ──
     response_type: ResponseType = "code"
     response_mode: ResponseMode | None = None  # None: the query; with `jwt` in it, the answer is a signed JWT (JARM)
+    require_pushed_authorization_requests: bool = False  # RFC 9126; done anyway where the metadata demand it
+    request_object_signing_alg: str | None = None  # the request is a JWT, signed by client_key (RFC 9101)
+    request_object_encryption_alg: str | None = None  # and encrypted for the provider
+    request_object_encryption_enc: str = "A128CBC-HS256"
+    allow_unsigned_request_object_for_conformance: bool = False
+    decryption_keys: Sequence[ClientKey] = ()  # open what the provider encrypts for this client
+    id_token_encrypted_response_alg: str | None = None  # as registered; a token that is not encrypted so is refused
+    id_token_encrypted_response_enc: str = "A128CBC-HS256"
+    userinfo_signed_response_alg: str | None = None  # None: signed or not, as it comes
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str = "A128CBC-HS256"
+    authorization_encrypted_response_alg: str | None = None  # with JARM
+    authorization_encrypted_response_enc: str = "A128CBC-HS256"
 
     # ── named quirks ──
     scope_separator: str = " "
@@ -219,6 +241,7 @@ class Provider:
         put("label", self.label or type(self).__name__)
         put("callback_path", self.callback_path or f"/callback/{self.name}")
         put("client_key", read_client_key(self.client_key))
+        put("decryption_keys", read_client_keys(self.decryption_keys))
         check_settings(self)
 
     @property
@@ -235,6 +258,11 @@ class Provider:
     def private_key(self) -> PrivateKey | None:
         """`client_key`, imported."""
         return cast("PrivateKey | None", self.client_key)
+
+    @property
+    def opening_keys(self) -> tuple[PrivateKey, ...]:
+        """`decryption_keys`, imported."""
+        return cast("tuple[PrivateKey, ...]", self.decryption_keys)
 
     def __repr__(self) -> str:
         secret = ", client_secret=…" if self.client_secret else ""
@@ -407,6 +435,7 @@ _ENDPOINTS = (
     "revocation_endpoint",
     "end_session_endpoint",
     "device_authorization_endpoint",
+    "pushed_authorization_request_endpoint",
     "jwks_uri",
 )
 # Every attempt has its own values for these (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).

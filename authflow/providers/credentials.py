@@ -5,6 +5,7 @@ Here it is read and checked when the settings are made; `protocol/client_auth.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 else:
     ClientKey = Any
 
-__all__ = ["ClientAssertion", "ClientCertificate", "ClientKey", "check_credentials", "read_client_key"]
+__all__ = [
+    "ClientAssertion",
+    "ClientCertificate",
+    "ClientKey",
+    "check_credentials",
+    "read_client_key",
+    "read_client_keys",
+]
 
 METHODS = frozenset(
     {
@@ -38,6 +46,13 @@ def read_client_key(key: ClientKey | None) -> PrivateKey | None:
     from ..protocol.private_key import PrivateKey
 
     return key if isinstance(key, PrivateKey) else PrivateKey(key)
+
+
+def read_client_keys(keys: Sequence[ClientKey]) -> tuple[PrivateKey, ...]:
+    """Several keys, each imported once. Raises `ConfigurationError`."""
+    if isinstance(keys, (str, bytes, Mapping)) or not isinstance(keys, Sequence):
+        raise ConfigurationError("decryption_keys must be a list of private keys.", hint="Write decryption_keys=[…].")
+    return tuple(key for key in map(read_client_key, keys) if key is not None)
 
 
 def check_credentials(provider: Provider, who: str) -> None:

@@ -25,7 +25,7 @@ from ..protocol.userinfo import (
     check_userinfo_subject,
     merge_claims,
     read_profile,
-    read_userinfo_response,
+    read_userinfo_claims,
 )
 from ..records import Profile, Token
 from .base import CommonSettings, DataFields, Provider, UserIdFn
@@ -181,7 +181,7 @@ class OAuth2(Provider):
         answer: dict[str, Any] = {}
         if metadata.userinfo_endpoint:
             response = yield from fetch(build_userinfo_request(self, metadata, token))
-            answer = read_userinfo_response(self, response)
+            answer = yield from read_userinfo_claims(self, response)
             check_userinfo_subject(self, claims, answer)
         data = merge_claims(claims, answer)
         return self.read_user(data) if data else None

@@ -160,19 +160,22 @@ def jwk_of(certfile: Path) -> dict[str, Any]:
 
 
 def make_client_keys() -> dict[str, RSAKey | ECKey | OKPKey]:
-    """One key per type, for the clients that sign."""
+    """One key per type, for the clients that sign, and two for what is encrypted to them."""
     return {
         "RSA": RSAKey.generate_key(2048, {"kid": "client-rsa", "use": "sig"}),
         "EC": ECKey.generate_key("P-256", {"kid": "client-ec", "use": "sig"}),
         "OKP": OKPKey.generate_key("Ed25519", {"kid": "client-ed", "use": "sig"}),
+        "RSA-enc": RSAKey.generate_key(2048, {"kid": "client-rsa-enc", "use": "enc"}),
+        "EC-enc": ECKey.generate_key("P-256", {"kid": "client-ec-enc", "use": "enc"}),
     }
 
 
 def make_keys() -> dict[str, Any]:
-    """A private JWKS with one key per signing algorithm family."""
+    """A private JWKS with one key per signing algorithm family, and one to encrypt for."""
     made = (
         RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"}),
         ECKey.generate_key("P-256", {"kid": "ec", "use": "sig"}),
         OKPKey.generate_key("Ed25519", {"kid": "ed", "use": "sig"}),
+        RSAKey.generate_key(2048, {"kid": "rsa-enc", "use": "enc"}),
     )
     return dict(KeySet(list(made)).as_dict(private=True))

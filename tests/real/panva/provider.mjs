@@ -49,6 +49,14 @@ const client = (client_id, more = {}) => ({
   ...more,
 });
 
+const ENCRYPTED = [
+  ['id-rsa-gcm', 'RSA-OAEP-256', 'A256GCM'],
+  ['id-rsa-cbc', 'RSA-OAEP', 'A128CBC-HS256'],
+  ['id-ec', 'ECDH-ES', 'A128GCM'],
+  ['id-ec-a128kw', 'ECDH-ES+A128KW', 'A256CBC-HS512'],
+  ['id-ec-a256kw', 'ECDH-ES+A256KW', 'A128CBC-HS256'],
+];
+
 const clients = [
   client('basic'),
   client('post', { token_endpoint_auth_method: 'client_secret_post' }),
@@ -77,6 +85,23 @@ const clients = [
     }),
   ] : []),
   client('signed-introspection', { introspection_signed_response_alg: 'ES256' }),
+  client('par', { require_pushed_authorization_requests: true }),
+  client('jar', { require_signed_request_object: true, jwks: CLIENT_KEYS }),
+  client('jar-encrypted', { require_signed_request_object: true, request_object_encryption_alg: 'RSA-OAEP-256', jwks: CLIENT_KEYS }),
+  client('jarm', { authorization_signed_response_alg: 'ES256' }),
+  client('jarm-encrypted', { authorization_encrypted_response_alg: 'RSA-OAEP-256', authorization_encrypted_response_enc: 'A256GCM', jwks: CLIENT_KEYS }),
+  client('hybrid', {
+    grant_types: ['implicit', 'authorization_code', 'refresh_token'],
+    response_types: ['code', 'id_token', 'code id_token'],
+  }),
+  ...ENCRYPTED.map(([name, alg, enc]) => client(name, {
+    id_token_encrypted_response_alg: alg, id_token_encrypted_response_enc: enc, jwks: CLIENT_KEYS,
+  })),
+  client('userinfo-signed', { userinfo_signed_response_alg: 'ES256' }),
+  client('userinfo-encrypted', {
+    userinfo_signed_response_alg: 'PS256', userinfo_encrypted_response_alg: 'ECDH-ES', jwks: CLIENT_KEYS,
+  }),
+  client('hs256', { id_token_signed_response_alg: 'HS256' }),
   client('es256', { id_token_signed_response_alg: 'ES256' }),
   client('ps256', { id_token_signed_response_alg: 'PS256' }),
   client('eddsa', { id_token_signed_response_alg: 'EdDSA' }),
@@ -109,13 +134,16 @@ const provider = new Provider(ISSUER, {
   },
   scopes: ['openid', 'offline_access'],
   enabledJWA: {
-    idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
+    idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'HS256'],
+    idTokenEncryptionAlgValues: ['RSA-OAEP', 'RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'],
     clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
   },
   clientAuthMethods: [
     'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
     ...(TLS ? ['self_signed_tls_client_auth', 'tls_client_auth'] : []),
   ],
+  responseTypes: ['code', 'id_token', 'code id_token'],
+  acrValues: ['urn:acr:pwd', 'urn:acr:mfa'],
   cookies: { keys: ['signs the cookies of a provider that lives for one test run'] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
@@ -169,6 +197,12 @@ const provider = new Provider(ISSUER, {
       nonceSecret: randomBytes(32),
       requireNonce: (ctx) => ctx.oidc.client?.clientId === 'dpop-nonce',
     },
+    claimsParameter: { enabled: true },
+    encryption: { enabled: true },
+    jwtResponseModes: { enabled: true },
+    jwtUserinfo: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true },
+    requestObjects: { enabled: true },
     introspection: { enabled: true },
     jwtIntrospection: { enabled: true },
     backchannelLogout: { enabled: true },
