@@ -273,7 +273,10 @@ def _enter(s: SessionCore, pending: Pending, granted: Granted) -> Op[tuple[str, 
 
 def _leave_if_ended(s: SessionCore, pending: Pending, names: tuple[str, ...]) -> None:
     """The provider's logout came between the last look and the login: it found no live session to end."""
-    ended_at = whose.ended_at(s._house, names)
+    try:
+        ended_at = whose.ended_at(s._house, names)
+    except StoreError:
+        return  # it is a login, and stays one; the store is asked again at the next renewal
     if ended_at is not None and ended_at >= pending.created_at:
         revoke_for_provider(s, "back_channel_logout")
 
@@ -288,6 +291,7 @@ def revoke_for_provider(s: SessionCore, reason: str) -> AuthEvent | None:
         # The provider may let them live on (Back-Channel Logout §2.7: offline_access).
         ledger.orphans = (*ledger.orphans, record.token)
         s._recache()
+        whose.leave_quietly(s._house, s.key, record)
     return event
 
 

@@ -137,7 +137,8 @@ def _is_meant(issuer: str, sub: str | None, sid: str | None, record: SessionReco
 def _end_sessions(
     house: House, provider: Provider, names: Sequence[str], meant: Meant, reason: str
 ) -> Op[ProviderLogout]:
-    keys = yield Do(partial(whose.sessions_named, house, names, meant), house.store.blocking)
+    # Without an index every session is looked at: not on a loop.
+    keys = yield Do(partial(whose.sessions_named, house, names, meant), blocking=True)
     ended = []
     for key in keys:
         s = house.find(key)

@@ -6,7 +6,6 @@ Rule: after the fence no call returns a token of the session, whatever the store
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Final
@@ -76,7 +75,7 @@ def _sign_out_there(
     """The tombstone, and the provider's part. Whoever waits may leave: what began goes on."""
     house, ledger = s._house, s._run.ledger
     persisted = yield Do(ledger.persist, house.store.blocking)
-    yield Do(partial(_leave, s, ended), house.store.blocking)
+    yield Do(partial(whose.leave_quietly, house, s.key, ended), house.store.blocking)
     orphans, ledger.orphans = ledger.orphans, ()
     held = [token for token in (ended.token, *orphans) if token is not None]
 
@@ -114,13 +113,6 @@ def _sign_out_there(
         except Exception as error:
             errors.append(_remote(error, "The provider's own logout page could not be opened."))
     return LogoutResult(True, cancelled, persisted, revoked, url, opened, tuple(errors))
-
-
-def _leave(s: SessionCore, ended: SessionRecord) -> None:
-    """The provider's logout need not find it any more. What cannot be written is found, and is not live."""
-    if ended.claims is not None:
-        with suppress(StoreError):
-            whose.leave(s._house, s.key, whose.names_of(ended.issuer, ended.subject, whose.sid_of(ended.claims)))
 
 
 def _tell_revoked(s: SessionCore) -> None:
@@ -203,17 +195,17 @@ def move(s: SessionCore, owner: str) -> Op[None]:
         raise InvalidCall(f"{owner!r} has a session of {new.provider!r} already.", hint="Move to a fresh owner.")
     # Whoever looked at the new owner's sessions made an empty one; it must not hear of this as of another's.
     empty = house.sessions.pop(new, None)
+    record = s._run.record
     try:
+        if record.claims is not None:
+            names = whose.names_of(record.issuer, record.subject, whose.sid_of(record.claims))
+            yield Do(partial(whose.enter, house, new, names), house.store.blocking)
         yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
     except BaseException:
         if empty is not None:
             house.sessions.setdefault(new, empty)
         raise
-    record = s._run.record
-    if record.claims is not None:
-        names = whose.names_of(record.issuer, record.subject, whose.sid_of(record.claims))
-        yield Do(partial(whose.enter, house, new, names), house.store.blocking)
-        yield Do(partial(whose.leave, house, old, names), house.store.blocking)
+    yield Do(partial(whose.leave_quietly, house, old, s._run.record), house.store.blocking)
     house.sessions.pop(old, None)
     s._key, s._beside = new, None
     house.sessions[new] = s

@@ -1,7 +1,9 @@
 """What an API asks of the human beyond a valid token: told, remembered, and asked for at the next step-up.
 
-Rule: an API can ask as often as it is called. The same thing is told once a minute, and more scope three times in
-one login: what three sign-ins did not bring, a fourth will not.
+Rule 1: an API can ask as often as it is called. The same thing is told once a minute, and more scope three times in
+        one login: what three sign-ins did not bring, a fourth will not.
+Rule 2: an API knows the token. What it asks for is told to receivers, screens and the provider, so a word that
+        repeats a part of the token is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from ..events import Origin, StepUp
 TOLD_SECONDS: Final = 60.0
 MOST_SCOPE_ASKS: Final = 3
 MOST_ASKS: Final = 32  # different ones that are remembered
+TELLING: Final = 8  # characters in a row
 
 
 def notice_step_up(s: SessionCore, access_token: str, asked: StepUp) -> Op[None]:
@@ -29,6 +32,11 @@ def notice_step_up(s: SessionCore, access_token: str, asked: StepUp) -> Op[None]
         return
     if not hmac.compare_digest(record.token.access_token.encode(), access_token.encode()):
         return  # it was for a token that is not the present one any more
+    asked = replace(
+        asked,
+        scope=tuple(word for word in asked.scope if not _repeats(word, access_token)),
+        acr_values=tuple(word for word in asked.acr_values if not _repeats(word, access_token)),
+    )
     with s._mutex:
         tell = _remember(s, record.epoch, asked, now)
     if tell:
@@ -37,6 +45,11 @@ def notice_step_up(s: SessionCore, access_token: str, asked: StepUp) -> Op[None]
             ("on_step_up_required",),
         )
     yield Tell(s._outbox)
+
+
+def _repeats(word: str, token: str) -> bool:
+    """Whether `word` has a telling part of `token` in it."""
+    return any(word[at : at + TELLING] in token for at in range(len(word) - TELLING + 1))
 
 
 def _remember(s: SessionCore, epoch: int, asked: StepUp, now: float) -> bool:

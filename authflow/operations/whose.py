@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -67,6 +68,13 @@ def leave(house: House, key: Key, names: Sequence[str]) -> None:
     """The session is over, or lives under another key."""
     for name in names:
         _change(house, name, lambda entry: replace(entry, keys=tuple(one for one in entry.keys if one != str(key))))
+
+
+def leave_quietly(house: House, key: Key, ended: SessionRecord) -> None:
+    """`leave` for a session that has ended. What cannot be written is found later, and is not live."""
+    if ended.claims is not None:
+        with suppress(StoreError):
+            leave(house, key, names_of(ended.issuer, ended.subject, sid_of(ended.claims)))
 
 
 def ended_at(house: House, names: Sequence[str]) -> float | None:

@@ -6,6 +6,7 @@ Rule 2: what a human answers belongs to a transaction, whose id nobody can guess
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,8 +18,17 @@ from starlette.routing import Route
 
 from .answers import RESPONSE_MODES, RESPONSE_TYPES, id_token, response
 from .grants import DevClient, DevUser, Grant, Refused, check_challenge, random_secret, registered
+from .logouts import front_channel_frames, tell_of_logout
 from .messages import read_params
-from .pages import consent_page, form_post_page, login_page, message_page, page_headers, sign_out_page
+from .pages import (
+    consent_page,
+    form_post_page,
+    login_page,
+    message_page,
+    page_headers,
+    sign_out_page,
+    signed_out_page,
+)
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -294,6 +304,7 @@ class FrontChannel:
         """OpenID Connect RP-Initiated Logout §2."""
         params, _ = await read_params(request)
         target = self._sign_outs.pop(params.get("transaction", ""), None)
+        params_sid = ""
         if target is None:
             hint = self._provider.read_hint(params.get("id_token_hint", ""))
             client = self._provider.clients.get(str((hint or {}).get("aud")) if hint else params.get("client_id", ""))
@@ -309,12 +320,21 @@ class FrontChannel:
                 key = self._provider.mint("transaction")
                 self._sign_outs[key] = target
                 return self._page(sign_out_page(self._provider.label, "/end_session", key, self._provider.tint), target)
-            self.end(frozenset({str(hint.get("sid"))}))
+            params_sid = str(hint.get("sid", ""))
         elif params.get("answer") != "sign_out":
             return self._stop("Still signed in", "Nothing was changed.", {}, status=200)
-        self._sessions.pop(request.cookies.get(self._cookie, ""), None)
-        if target:
-            response: Response = RedirectResponse(target, 303, headers={"cache-control": "no-store"})
+        left = self._sessions.get(request.cookies.get(self._cookie, ""))
+        sids = frozenset(sid for sid in (params_sid, None if left is None else left.sid) if sid)
+        self.end(sids)
+        # Everybody else who was in it is told: by a token from here, or by a frame of this page.
+        await asyncio.to_thread(tell_of_logout, self._provider, sids)
+        frames = front_channel_frames(self._provider, sids)
+        if frames:
+            page = signed_out_page(self._provider.label, frames, target, self._provider.tint)
+            headers = {**page_headers(target, frames=frames), **self._provider.page_headers}
+            response: Response = HTMLResponse(page, headers=headers)
+        elif target:
+            response = RedirectResponse(target, 303, headers={"cache-control": "no-store"})
         else:
             response = self._stop("You are signed out", "You can close this window.", {}, status=200)
         response.delete_cookie(self._cookie, httponly=True, samesite="lax")

@@ -22,31 +22,58 @@ def build_logout_token(provider: DevProvider, login: str, client_id: str, by: st
 
 
 def send_logout_tokens(provider: DevProvider, login: str) -> list[int]:
-    """§2.5: one POST to each client and browser session. Nothing that a client answers changes anything here."""
+    """Signs a user out of every browser session, and tells the clients. Gives the statuses of their answers."""
+    sids = frozenset(grant.sid for grant in provider.grants.living(provider.known_user(login).login))
+    provider.end_browser_sessions(sids)
+    return tell_of_logout(provider, sids)
+
+
+def tell_of_logout(provider: DevProvider, sids: frozenset[str]) -> list[int]:
+    """§2.5: one POST for each client and browser session. What a client answers, or that it does not, changes nothing
+    here; 0 is told for one that cannot be reached."""
     import httpx
 
-    grants = provider.grants.living(provider.known_user(login).login)
-    told = {(grant.client_id, grant.sid): grant for grant in grants}
-    provider.end_browser_sessions({grant.sid for grant in grants})
     statuses = []
-    with httpx.Client(trust_env=False, timeout=SEND_SECONDS) as http:
-        for grant in told.values():
-            uri = provider.clients[grant.client_id].backchannel_logout_uri
-            if uri:
-                form = {"logout_token": _sign(provider, grant, "sid")}
-                statuses.append(http.post(uri, data=form).status_code)
+    for grant in _told(provider, sids):
+        uri = provider.clients[grant.client_id].backchannel_logout_uri
+        if uri:
+            form = {"logout_token": _sign(provider, grant, "sid")}
+            try:
+                with httpx.Client(trust_env=False, timeout=SEND_SECONDS) as http:
+                    statuses.append(http.post(uri, data=form).status_code)
+            except httpx.HTTPError:
+                statuses.append(0)
     return statuses
 
 
+def front_channel_frames(provider: DevProvider, sids: frozenset[str]) -> list[str]:
+    """What the sign-out page loads in frames (OpenID Connect Front-Channel Logout 1.0 §2)."""
+    return [
+        _frame(provider, uri, grant)
+        for grant in _told(provider, sids)
+        if (uri := provider.clients[grant.client_id].frontchannel_logout_uri)
+    ]
+
+
 def build_front_channel_url(provider: DevProvider, login: str, client_id: str) -> str:
-    """OpenID Connect Front-Channel Logout 1.0 §2, with iss and sid."""
+    """One of those, for a test without a browser."""
     grant = last_grant(provider, login, client_id)
     uri = provider.clients[client_id].frontchannel_logout_uri
     if not uri:
         raise ConfigurationError(
             f"The client {client_id!r} has no frontchannel_logout_uri.", hint="Pass it to provider.client(…)."
         )
+    return _frame(provider, uri, grant)
+
+
+def _frame(provider: DevProvider, uri: str, grant: Grant) -> str:
     return uri + ("&" if "?" in uri else "?") + urlencode({"iss": provider.issuer, "sid": grant.sid})
+
+
+def _told(provider: DevProvider, sids: frozenset[str]) -> list[Grant]:
+    """One grant for each client and browser session; a client that is gone is told nothing."""
+    grants = [one for one in provider.grants.living() if one.sid in sids and one.client_id in provider.clients]
+    return list({(one.client_id, one.sid): one for one in grants}.values())
 
 
 def last_grant(provider: DevProvider, login: str, client_id: str) -> Grant:

@@ -213,6 +213,15 @@ def message_page(label: str, title: str, text: str, said: Mapping[str, str] | No
     return _page(title, label, body, tint)
 
 
+def signed_out_page(label: str, frames: Iterable[str], target: str, tint: str = "") -> str:
+    """The end of the road, with a frame for each application that wants to be told (Front-Channel Logout §2)."""
+    loaded = "".join(f'<iframe src="{escape(url)}" title="Signing out" hidden></iframe>' for url in frames)
+    onward = f'<p><a class="button go" href="{escape(target)}">Continue</a></p>' if target else ""
+    lead = '<p class="lead">Here, and where you were signed in with this.</p>'
+    body = f"<h1>You are signed out</h1>{lead}{onward}{loaded}"
+    return _page("You are signed out", label, body, tint)
+
+
 def form_post_page(label: str, action: str, params: Iterable[tuple[str, str]], tint: str = "") -> str:
     """OAuth 2.0 Form Post Response Mode: posts itself, or by its button where no script runs."""
     return _page(
@@ -226,12 +235,16 @@ def form_post_page(label: str, action: str, params: Iterable[tuple[str, str]], t
     )
 
 
-def page_headers(*goes_to: str, script: bool = False) -> dict[str, str]:
-    """The headers of every page. `goes_to` are URLs that the form, or the redirect after it, leads to."""
+def page_headers(*goes_to: str, script: bool = False, frames: Iterable[str] = ()) -> dict[str, str]:
+    """The headers of every page. `goes_to` are URLs that the form, or the redirect after it, leads to; `frames` those
+    that it loads in a frame."""
     targets = " ".join(dict.fromkeys(["'self'", *(source for url in goes_to if (source := _source(url)))]))
+    framed = " ".join(dict.fromkeys(source for url in frames if (source := _source(url))))
     policy = (
         f"default-src 'none'; style-src '{_digest(STYLE)}'; img-src data:; form-action {targets}; "
-        f"base-uri 'none'; frame-ancestors 'none'" + (f"; script-src '{_digest(SCRIPT)}'" if script else "")
+        f"base-uri 'none'; frame-ancestors 'none'"
+        + (f"; frame-src {framed}" if framed else "")
+        + (f"; script-src '{_digest(SCRIPT)}'" if script else "")
     )
     return {
         "content-security-policy": policy,

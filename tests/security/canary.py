@@ -25,6 +25,7 @@ import httpx
 import msgspec
 
 from authflow.errors import AuthflowError
+from authflow.protocol.registration import ClientInformation
 from authflow.records import Pending, SessionRecord, Token
 from authflow.signals import SIGNALS
 from authflow.stores import Conflict, MemoryStore
@@ -213,7 +214,10 @@ class NotingStore(MemoryStore):
             if key.startswith("pending/"):
                 pending = msgspec.msgpack.decode(data, type=Pending)
                 self._canary.note(pending.code_verifier, pending.nonce)
-            else:
+            elif key.startswith("client/"):
+                known = msgspec.msgpack.decode(data, type=ClientInformation)
+                self._canary.note(known.client_secret, known.registration_access_token)
+            elif key.startswith(("session/", "attempt/")):
                 self._canary.note_token(msgspec.msgpack.decode(data, type=SessionRecord).token)
         self._fail("swap", key)
         return super().swap(key, expected, data, ttl)

@@ -424,3 +424,37 @@ async def test_a119_a_provider_that_is_down_at_logout_leaves_nothing_here(world:
     assert heard.names == ["on_logout"]
     with pytest.raises(SignInRequired):
         await go(session.token())
+
+
+async def test_a_store_that_fails_after_the_login_does_not_undo_it(world: World) -> None:
+    store = FaultyStore(world.clock)
+    manager = world.manager(store=store)
+    session = manager["acme"]
+    url, binding = await world.callback(session)
+    store.break_after(2, "load", whose.WHOSE)  # the look after the commit
+    await go(session.complete(url, binding=binding))
+    store.mend()
+    assert session.live
+    assert world.provider.accepts((await go(session.token())).access_token)
+
+
+async def test_a_move_that_fails_leaves_the_session_where_it_was_and_to_be_found(world: World) -> None:
+    store = FaultyStore(world.clock)
+    store.durable = True
+    manager = world.manager(store=store)
+    session = await world.sign_in(manager.owner("before")["acme"])
+    store.break_down("swap", "session/")
+    with pytest.raises(StoreError):
+        await go(session.move(owner="after"))
+    store.mend()
+    done = await go(manager.back_channel_logout(world.provider.logout_token("ada")))
+    assert [key.owner for key in done.ended] == ["before"]
+
+
+async def test_what_the_provider_ended_is_not_found_by_its_next_token(world: World) -> None:
+    store = Process(MemoryStore(time=world.clock.time))
+    manager = world.manager(store=store)
+    await world.sign_in(manager["acme"])
+    await go(manager.back_channel_logout(world.provider.logout_token("ada", by="sub")))
+    names = list(store.keys(whose.WHOSE))
+    assert all(not whose._load(manager._house, name)[0].keys for name in names)
