@@ -35,6 +35,7 @@ from .records import Key, decode_profile
 from .sealing import KeyRing, Sealer, keys_and_vault
 from .session import AsyncAuthorizationRequest, AsyncSession, AuthorizationRequest, Session, refuse_when_closed
 from .signals import SIGNALS, AuthSignal, Signals
+from .sources import AsyncTokenSource, Sources, TokenSource
 from .stores import MemoryStore, Store
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class _Manager(_Sessions[S]):
             session_lifetime=session_lifetime,
             arm=self._arm,
         )
+        self._by_scope: dict[Any, Any] = {}
         self._house.find = self._find
         signals.present = self._present
         for name in SIGNALS:
@@ -263,7 +265,7 @@ class _Manager(_Sessions[S]):
         raise TypeError("a manager has a colour")
 
 
-class SessionManager(_Manager[Session]):
+class SessionManager(_Manager[Session], Sources[TokenSource]):
     """The sessions of many providers.
 
     `store`: where sessions are kept (default: this process's memory). `single_user`: this program has one
@@ -275,6 +277,7 @@ class SessionManager(_Manager[Session]):
     """
 
     _kind = Session
+    _source_kind = TokenSource
 
     def __init__(
         self,
@@ -471,10 +474,11 @@ class SessionManager(_Manager[Session]):
             self._arm(session)
 
 
-class AsyncSessionManager(_Manager[AsyncSession]):
+class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
     """The twin of `SessionManager` for asyncio. It belongs to the event loop that first uses it."""
 
     _kind = AsyncSession
+    _source_kind = AsyncTokenSource
 
     def __init__(
         self,

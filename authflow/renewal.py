@@ -41,7 +41,7 @@ from .errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from .records import SessionRecord
+from .records import SessionRecord, Token
 
 if TYPE_CHECKING:
     from .providers.base import Rotation
@@ -63,6 +63,13 @@ def renew_at(record: SessionRecord, jitter: float = 0.0) -> float:
         return FOREVER
     if record.refresh_at is not None and record.refresh_at < token.expires_at:
         return record.refresh_at
+    return renew_token_at(token, jitter)
+
+
+def renew_token_at(token: Token, jitter: float = 0.0) -> float:
+    """The same for any token, without what a record knows besides."""
+    if token.expires_at is None:
+        return FOREVER
     lifetime = token.expires_in if token.expires_in and token.expires_in > 0 else 0.0
     margin = min(max(0.1 * lifetime, 30.0), 300.0, 0.2 * lifetime)
     return token.expires_at - margin * (1.0 - 0.2 * jitter)

@@ -124,6 +124,16 @@ def test_the_code_about_signing_out_runs() -> None:
     assert run(there) == ["200  logged_out back_channel_logout", "400 jti"]
 
 
+# ── back-ends.md ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_about_back_ends_runs() -> None:
+    own, downstream = blocks("back-ends.md")
+
+    assert run(own) == [r"('reports.read',)", "200"]
+    assert run(downstream) == ["('profile',)"]
+
+
 # ── apis.md ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,6 +6,7 @@ the application itself named, may be anywhere; a host that only the metadata nam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -13,12 +14,12 @@ from urllib.parse import urlsplit
 import httpx
 from msgspec.structs import replace
 
-from ..core import SessionCore
+from ..core import House, SessionCore
 from ..drive import Op
 from ..errors import AuthflowError, DeadlineExceeded, Sent
 from ..http import PRIVATE
 from ..protocol.client_certificate import CERTIFICATE
-from ..protocol.step import LIMITS, limits_of
+from ..protocol.step import LIMITS, Call, limits_of
 from ..protocol.urls import is_private_host
 from ..providers.base import Provider
 
@@ -30,15 +31,22 @@ T = TypeVar("T")
 
 def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
     """Runs `flow` with its requests fenced; with `until`, its calls together end then (seconds since the epoch)."""
-    known, provider = s._house.trusted, s.provider
+    return fenced(s._house, s.provider, s._run.ledger.now, flow, until)
+
+
+def fenced(
+    house: House, provider: Provider, now: Callable[[], float], flow: Flow[T], until: float | None = None
+) -> Op[T]:
+    """`reach`, also for what no session does."""
+    known = house.trusted
     trusted = known.get(provider.name)
     if trusted is None:
         # By what the application wrote: an issuer that an API named may not be anywhere.
-        trusted = known[provider.name] = trusted_hosts(s._house.providers[provider.name])
+        trusted = known[provider.name] = trusted_hosts(house.providers[provider.name])
     try:
         step = next(flow)
         while True:
-            left = None if until is None else until - s._run.ledger.now()
+            left = None if until is None else until - now()
             if left is not None and left <= 0:
                 late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
                 step = flow.throw(late)
@@ -51,15 +59,23 @@ def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
                 if left is not None:
                     limits = limits_of(step)
                     step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))
+            failed: Exception | None = None
+            answer = None
             try:
                 answer = yield step
             except AuthflowError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failed = error
+            except Exception as error:
+                if not isinstance(step, Call):
+                    raise
+                failed = error
+            # Thrown in out here: what the application's function raised is not to be the context of what is told.
+            step = flow.send(answer) if failed is None else flow.throw(failed)
     except StopIteration as stop:
         value: T = stop.value
         return value
+    finally:
+        failed = None
 
 
 def trusted_hosts(provider: Provider) -> frozenset[str]:

@@ -130,7 +130,7 @@ def build_client_assertion(
     claims = {
         "iss": provider.client_id,
         "sub": provider.client_id,
-        "aud": _audience(provider, metadata),
+        "aud": assertion_audience(provider, metadata),
         "jti": moment.jti,
         "iat": now,
         "nbf": now,
@@ -174,7 +174,8 @@ def choose_client_auth(provider: Provider, metadata: ServerMetadata) -> ClientAu
     )
 
 
-def _audience(provider: Provider, metadata: ServerMetadata) -> str:
+def assertion_audience(provider: Provider, metadata: ServerMetadata) -> str:
+    """Whom an assertion is for: the issuer, unless the settings say otherwise."""
     named = provider.assertion_audience
     if named == TOKEN_ENDPOINT:
         named = metadata.token_endpoint

@@ -76,15 +76,27 @@ def build_refresh_request(
     return _build(provider, metadata, moment, form)
 
 
+def build_grant_request(
+    provider: Provider,
+    metadata: ServerMetadata,
+    moment: Moment,
+    grant_type: str,
+    form: Mapping[str, str | tuple[str, ...]],
+) -> httpx.Request:
+    """A token request of any other grant (RFC 6749 §4.5): `form` is what that grant is asked with."""
+    return _build(provider, metadata, moment, {**provider.token_params, "grant_type": grant_type, **form})
+
+
 def _build(
-    provider: Provider, metadata: ServerMetadata, moment: Moment, form: Mapping[str, str]
+    provider: Provider, metadata: ServerMetadata, moment: Moment, form: Mapping[str, str | tuple[str, ...]]
 ) -> httpx.Request:
     if not metadata.token_endpoint:
         raise MissingEndpoint(
             f"{provider.name}: no token_endpoint is known.", hint="Set token_endpoint=, or an issuer with discovery."
         )
     endpoint = check_endpoint(metadata.token_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback)
-    form, headers = authenticate_client(provider, metadata, form, {}, moment)
+    proof, headers = authenticate_client(provider, metadata, {}, {}, moment)
+    form = {**form, **proof}
     limits = Limits(seconds=provider.timeout)
     if provider.token_method == "GET":
         request = build_request("GET", add_query(endpoint, form), headers=headers, limits=limits)

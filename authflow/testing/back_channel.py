@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .answers import RESPONSE_MODES, RESPONSE_TYPES, id_token, profile
+from .back_end import GRANT_TYPES
 from .grants import Refused
 from .messages import NO_STORE, read_form, refusal
 from .proofs import ALGORITHMS, SHARED
@@ -62,7 +63,7 @@ class BackChannel:
             "response_types_supported": list(RESPONSE_TYPES),
             "response_modes_supported": list(RESPONSE_MODES),
             "authorization_signing_alg_values_supported": [self._provider.algorithm],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "grant_types_supported": ["authorization_code", "refresh_token", *GRANT_TYPES],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._provider.algorithm],
             "scopes_supported": ["openid", "profile", "email", "groups", "offline_access"],

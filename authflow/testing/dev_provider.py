@@ -44,6 +44,7 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 
 from .back_channel import BackChannel
+from .back_end import GRANT_TYPES, issue_without_human
 from .front_channel import FrontChannel
 from .github_style import GitHubStyle
 from .grants import DEFAULT_CLIENT, DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
@@ -537,9 +538,11 @@ class DevProvider:
                 client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace, jkt
             )
             return renewed, False
+        if grant_type in GRANT_TYPES and self.style == "oidc":
+            return issue_without_human(self, form, client, jkt), True
         if not grant_type:
             raise Refused("invalid_request", "grant_type is missing.")
-        raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are served.")
+        raise Refused("unsupported_grant_type", "There is no such grant here.")
 
     def _starlette(self) -> Starlette:
         routes: list[Route] = [*self._api.routes(), Route("/favicon.ico", _no_icon)]

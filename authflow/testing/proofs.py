@@ -81,6 +81,17 @@ class Proofs:
         if not self._is_new(f"{client_id} {claims.get('jti')}", exp):
             raise Refused("invalid_client", "The assertion was used before.", 401)
 
+    def grant_claims(self, client: DevClient, assertion: str) -> dict[str, Any]:
+        """The claims of an assertion that `client` signed about somebody (RFC 7523 §3). Raises `Refused`."""
+        claims: dict[str, Any] | None = _verify(assertion, *_keys_of(client)) if client.keys else None
+        if claims is None:
+            raise Refused("invalid_grant", "The assertion is not signed by a key of this client.")
+        try:
+            self._check_assertion(client.client_id, claims)
+        except Refused as refused:
+            raise Refused("invalid_grant", refused.description) from None
+        return claims
+
     # ── a key ────────────────────────────────────────────────────────────────────────────────────────
 
     def jkt(self, request: Request, access_token: str | None = None) -> str | None:

@@ -84,3 +84,21 @@ async def test_somebody_else_may_vouch_for_the_client(panva: Panva, person: Pers
         session = await manager["private-key-jwt"].login(open_url=person("ada"))
         await session.refresh()
     assert len(asked) == 2
+
+
+# ── tokens without a human ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_service_gets_a_token_for_itself_and_for_an_api(panva: Panva) -> None:
+    resource = "https://api.example.test/reports"
+    with SessionManager([panva.provider("service")]) as manager:
+        token = manager.client_credentials("service", scope=["read"], resource=[resource]).token()
+        said = panva.introspect(token.access_token, "service")
+        assert (said["active"], said["aud"], said["scope"]) == (True, resource, "read")
+
+
+async def test_an_async_service_likewise_with_a_bound_token(panva: Panva) -> None:
+    async with AsyncSessionManager([panva.provider("service", dpop=True)]) as manager:
+        token = await manager.client_credentials("service").token()
+        assert token.token_type == "DPoP"
+        assert panva.introspect(token.access_token, "service")["cnf"]["jkt"]
