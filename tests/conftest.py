@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.real.browser import Chromium, RealBrowser, find_chromium
 
 # Files of tests that other test files subclass: their asserts count, under `python -O` too.
 REWRITTEN = ("tests.stores.contract",)
 pytest.register_assert_rewrite(*REWRITTEN)
+
+settings.register_profile("any machine", deadline=None)  # one that is busy is no failure
+settings.load_profile("any machine")
 
 if TYPE_CHECKING:
     from authflow.testing import ScriptedBrowser
