@@ -100,6 +100,7 @@ def test_the_checks_call_readmes_test_command() -> None:
     assert TESTS in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_npm_lock_file_names_no_host() -> None:
-    lock = (ROOT / "tests" / "real" / "panva" / "package-lock.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("parts", ["panva", "axe"])
+def test_the_npm_lock_file_names_no_host(parts: str) -> None:
+    lock = (ROOT / "tests" / "real" / parts / "package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in lock

@@ -93,7 +93,7 @@ def index_page(chart: tuple[Row, ...], flows: Sequence[Flow], providers: Sequenc
         "</nav>",
         '<section id="chart"><h2>The chart</h2>',
         f'<div class="card">{svg.render(chart, theme="page", title="A login", id="d-chart")}</div>',
-        '<div class="wide" tabindex="0" role="region" aria-label="The rows of the chart">',
+        '<div class="wide" tabindex="0" role="group" aria-label="The rows of the chart">',
         "<table><thead><tr>" + "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS) + "</tr></thead><tbody>",
         *("<tr>" + "".join(f"<td>{clean(cell)}</td>" for cell in row) + "</tr>" for row in table(chart)),
         "</tbody></table></div></section>",

@@ -267,13 +267,28 @@ class _Drawing:
         if words.kind == "time":
             return f'<text {place} {self.paint("fill", "muted")}>{clean(words.text)}</text>'
         if words.kind == "fail":
-            return f'<text {place} font-weight="700" {self.paint("fill", "fail-text")}>{clean(words.text)}</text>'
+            return self._failed(words)
         if words.kind == "pass":
             return self._passed(words, place)
         ink = "fail-text" if message.failed else "ink"
         said = clean(words.text.removesuffix(f"  {message.took}") if message.took else words.text)
         took = f' <tspan {self.paint("fill", "hot")}>{clean(message.took)}</tspan>' if message.took else ""
         return f'<text {place} font-weight="600" {self.paint("fill", ink)}>{said}{took}</text>'
+
+    def _failed(self, words: Words) -> str:
+        """A line of a failed check; its sign is drawn too."""
+        sign, text, left, y = "", words.text, words.box.left, words.y
+        if text.startswith("✗ "):
+            text = text.removeprefix("✗ ")
+            sign = (
+                f'<path d="M{n(left + 1)} {n(y + 4)} l8 -8 m0 8 l-8 -8" fill="none" stroke-width="2" '
+                f'stroke-linecap="round" {self.paint("stroke", "fail")}/>'
+            )
+            left += 15
+        return (
+            f'{sign}<text x="{n(left)}" y="{n(y)}" dy="0.35em" font-size="{n(words.size)}" font-weight="700" '
+            f'{self.paint("fill", "fail-text")}>{clean(text)}</text>'
+        )
 
     def _passed(self, words: Words, place: str) -> str:
         """A chip: its sign is drawn, not written, so that no font need have it."""

@@ -63,7 +63,7 @@ _COLUMNS: Final = 36  # how wide the lines of a message are, in letters of a fon
 _BEHIND: Final = {"good": "rgba(5,150,105,0.10)", "busy": "rgba(37,99,235,0.08)", "bad": "rgba(220,38,38,0.10)"}
 BANDS: Final = {
     "authorizing": "busy", "exchanging": "busy", "authenticated": "good", "refreshing": "busy",
-    "idle": "start", "logged_out": "start", "failed": "bad",
+    "idle": "start", "logged_out": "start", "idle · failed": "bad",
 }  # fmt: skip
 
 

@@ -19,8 +19,10 @@ Rule 2: the same trace gives the same bytes. A file of a newer format is refused
 
 from __future__ import annotations
 
+import hashlib
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -270,10 +272,25 @@ class Trace(msgspec.Struct, frozen=True, omit_defaults=True):
             f"This is no trace that can be read: {problem[:200]}.", hint="Pass what Trace.to_json() or save() wrote."
         )
 
+    def save(self, path: str | Path) -> Path:
+        """Writes the trace in the format that the name's end says: `.json` (what `load` reads), `.html` (a page with
+        a replay), `.svg`, `.png` (the extra `png`), `.mmd` (Mermaid). Returns the path. Raises `NotSupported`."""
+        return Path(_exports().save(self, path))
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows for a trace."""
+        name = hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+        return str(_exports().trace_picture.render(self, theme="auto", id=f"t{name}"))
+
     @classmethod
     def load(cls, path: str | Path) -> Trace:
         """Reads a file that `save("….json")` wrote."""
         return cls.from_json(Path(path).read_bytes())
+
+
+def _exports() -> Any:
+    """The drawings stand above the data that they draw, so they are asked for by name."""
+    return import_module("authflow.diagrams.exports")
 
 
 class _Head(msgspec.Struct):

@@ -97,7 +97,7 @@ def test_a_failed_message_is_red_and_says_why() -> None:
     failed = Message("provider", "app", "400", reply=True, failed=True, checks=(Check("iss", False, "a", "b"),))
     text = render(Sequence("Failed", THREE, (failed,)))
 
-    assert "✗ iss" in text
+    assert ">iss<" in text
     assert "expected a" in text
     assert 'stroke="#dc2626"' in text
 
