@@ -27,6 +27,7 @@ from .errors import AuthflowError, ErrorInfo, InvalidCall, InvalidTransition, No
 from .events import AuthEvent, Origin, StepUp
 from .flows import Directory
 from .ledger import Ledger
+from .presence import Presence
 from .protocol.dpop import Binding
 from .protocol.step import Moment
 from .protocol.urls import origin_of
@@ -96,7 +97,7 @@ class House:
         self.random = random.SystemRandom()
         self.fresh_ahead = False
         self.closed = False
-        self.sessions: dict[Key, SessionCore] = {}
+        self.sessions: Presence[SessionCore] = Presence()
         self.find: Callable[[Key], SessionCore]
 
 
@@ -239,7 +240,7 @@ class SessionCore:
         self._step_ups: StepUps | None = None
         self._origins: frozenset[str] | None = None
         self._asked: tuple[int, int, int, float] | None = None  # the last renewal that keep_fresh() began
-        ledger = Ledger(key, SESSION, house.store, house.clock, self, house.vault)
+        ledger = Ledger(key, SESSION, house.store, house.clock, self, house.vault, seen=house.sessions.version(key))
         self._run = Run(ledger, self._mutex, beside=False)
 
     # ── who ──────────────────────────────────────────────────────────────────────────────────────────
@@ -564,6 +565,16 @@ class SessionCore:
             return
         deadline = self._next_deadline()
         self._due = _NEVER if deadline is None else (deadline, mono + (deadline - ahead - wall))
+
+    def _found(self) -> None:
+        """Called by the ledger when it has read the store for the first time."""
+        self._house.arm(self)
+
+    def _rests(self) -> bool:
+        """Nobody is signed in here and nothing is on its way, so all there is to know is in the store."""
+        ledger = self._run.ledger
+        at_rest = ledger.record.state not in LIVE and ledger.record.state not in PENDING
+        return at_rest and ledger.unsaved is None and not ledger.orphans and not self._stale
 
     def _next_deadline(self) -> float | None:
         """When the clock must act: on the session, on the attempt beside it, or to write what is unsaved."""

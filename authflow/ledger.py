@@ -47,13 +47,15 @@ class Teller(Protocol):
 
     def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent: ...
 
+    def _found(self) -> None: ...
+
 
 class Ledger:
     """Blocking and thread-safe; a shell decides on which thread it is called."""
 
     __slots__ = (
-        "_ahead", "_foreign", "_loaded", "_own", "_seen", "_store", "_teller", "_turn", "_vault", "beside", "clock",
-        "key", "orphans", "record", "spares", "store_key", "unsaved", "version", "writing",
+        "_ahead", "_foreign", "_loaded", "_own", "_store", "_teller", "_turn", "_vault", "beside", "clock", "key",
+        "orphans", "record", "seen", "spares", "store_key", "unsaved", "version", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +68,7 @@ class Ledger:
         vault: Vault,
         *,
         beside: bool = False,
+        seen: int = 0,
     ) -> None:
         self.key = key
         self.store_key = prefix + str(key)
@@ -81,7 +84,7 @@ class Ledger:
         self._store = store
         self._teller = teller
         self._vault = vault
-        self._seen = 0  # the highest sealed version that was read or written under this key
+        self.seen = seen  # the highest sealed version that was read or written under this key
         self._turn = threading.RLock()
         self._loaded = False
         self._own: str | None = None  # the attempt whose code this process exchanges
@@ -119,6 +122,7 @@ class Ledger:
                 self._tell(stored, version)
             else:
                 self._take(stored, version)
+                self._teller._found()
             return stored.state in LIVE
 
     def catch_up(self) -> None:
@@ -251,7 +255,7 @@ class Ledger:
                 with suppress(StoreError):
                     self._store.swap(new_key, made, None)
                 raise
-            self.key, self.store_key, self.version, self._seen = key, new_key, made, sealed
+            self.key, self.store_key, self.version, self.seen = key, new_key, made, sealed
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -269,7 +273,7 @@ class Ledger:
             # Whoever never signed in here, and attempts that are over, are not kept for ever.
             saved = self._store.swap(self.store_key, self.version, data, UNUSED_SECONDS if record.epoch == 0 else None)
             if not isinstance(saved, Conflict):
-                self._seen = sealed
+                self.seen = sealed
             return saved
         finally:
             self.writing = 0
@@ -295,15 +299,15 @@ class Ledger:
         if found is None:
             return BLANK, 0
         data, sealed = self._vault.unpack(self.store_key, found[0])
-        if 0 < sealed < self._seen:
+        if 0 < sealed < self.seen:
             raise rolled_back(self.key.provider)
         record = decode_record(data, self.key)
-        self._seen = sealed
+        self.seen = sealed
         return record, found[1]
 
     def _pack(self, store_key: str, record: SessionRecord, version: int) -> tuple[bytes, int]:
         """The record for the store, and the version sealed into it: above all that this process has seen."""
-        sealed = max(self._seen, version or first_version(self.clock.time())) + 1
+        sealed = max(self.seen, version or first_version(self.clock.time())) + 1
         return self._vault.pack(store_key, msgspec.msgpack.encode(record), sealed), sealed
 
     def _take(self, record: SessionRecord, version: int) -> None:

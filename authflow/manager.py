@@ -13,6 +13,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
 from urllib.parse import urlsplit
@@ -91,7 +92,7 @@ class _Sessions(Mapping[str, S], Generic[S]):
     def sessions(self) -> list[S]:
         """The sessions of this owner that are in memory, and one for each provider."""
         found = dict.fromkeys([Key(self._owner, name, "") for name in self._house.providers])
-        found.update({key: None for key in tuple(self._house.sessions) if key.owner == self._owner})
+        found.update({key: None for key in self._house.sessions.all_keys() if key.owner == self._owner})
         return [cast(S, self._house.find(key)) for key in found]
 
 
@@ -197,9 +198,9 @@ class _Manager(_Sessions[S]):
     def sessions(self) -> list[S]:
         """Every session in memory, of all owners, and one for each provider."""
         for name in self._house.providers:
-            if not any(key.provider == name for key in tuple(self._house.sessions)):
+            if not any(key.provider == name for key in self._house.sessions.all_keys()):
                 self[name]
-        return [cast(S, session) for session in tuple(self._house.sessions.values())]
+        return [cast(S, session) for session in self._house.sessions.all()]
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Plain data for a dashboard, a dict per session. No token: an 8-character fingerprint of it.
@@ -224,16 +225,11 @@ class _Manager(_Sessions[S]):
                 raise UnknownProvider(
                     f"There is no provider named {key.provider!r}.", hint=f"Configured providers: {known}."
                 )
-            with self._mutex:
-                found = self._house.sessions.get(key)
-                if found is None:
-                    found = self._house.sessions[key] = self._kind(self._house, key)
+            found = self._house.sessions.find(key, partial(self._kind, self._house, key))
         return cast(S, found)
 
     def _present(self) -> list[tuple[object, str, AuthEvent]]:
-        return [
-            (session, str(session.key), session._current_event()) for session in tuple(self._house.sessions.values())
-        ]
+        return [(session, str(session.key), session._current_event()) for session in self._house.sessions.all()]
 
     def _stored_keys(self) -> list[Key]:
         if self._house.closed:
@@ -253,6 +249,10 @@ class _Manager(_Sessions[S]):
         key = key_of(store_key)
         session = None if key is None else self._house.sessions.get(key)
         return None if session is None or session._run.ledger.writing == threading.get_ident() else session
+
+    def _keep(self, session: SessionCore) -> None:
+        """After every change: whether it must stay in memory."""
+        self._house.sessions.keep(session._key, session, rests=session._rests(), version=session._run.ledger.seen)
 
     def _tidy(self, session: SessionCore) -> None:
         if session._run.ledger.orphans:
@@ -419,7 +419,7 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         self._closed = self._house.closed = True
         self._unwatch()
         try:
-            for session in tuple(self._house.sessions.values()):
+            for session in self._house.sessions.all():
                 if session._run.record.state in PENDING or session._beside is not None:
                     with suppress(StoreError):
                         self._run(operations.cancel(session, reason="closed"))
@@ -444,20 +444,23 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         return cast(SyncShell, self._house.shell).run("", operation)
 
     def _arm(self, session: SessionCore) -> None:
+        self._keep(session)
         with self._mutex:  # who came first with an older record must not set the alarm last
             due = 0.0 if session._stale else self._due_at(session)
             if due is None or self._closed:
                 if self._scheduler is not None:
-                    self._scheduler.cancel(session)
+                    self._scheduler.cancel(session._key)
                 return
             if self._scheduler is None:
                 from .scheduler import Scheduler
 
                 self._scheduler = Scheduler(self._house.clock, self._fire)
-            self._scheduler.at(session, due)
+            self._scheduler.at(session._key, due)
 
     def _fire(self, key: Hashable) -> None:
-        session = cast(Session, key)
+        session = self._house.sessions.get(cast(Key, key))
+        if session is None:
+            return  # it was moved, or has left: nothing is due
         readable = look_at(session)
         renew_ahead(session)
         self._tidy(session)
@@ -465,12 +468,12 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         if readable:
             self._arm(session)
         elif self._scheduler is not None:
-            self._scheduler.at(session, self._house.clock.monotonic() + LOOK_AGAIN)
+            self._scheduler.at(session._key, self._house.clock.monotonic() + LOOK_AGAIN)
 
     def _noticed(self, store_key: str) -> None:
         session = self._noticed_session(store_key)
         if session is not None and not self._closed:
-            session._stale = True
+            session._stale = True  # from now on it stays until it was looked at
             self._arm(session)
 
 
@@ -608,7 +611,7 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         self._closed = self._house.closed = True
         self._unwatch()
         try:
-            for session in tuple(self._house.sessions.values()):
+            for session in self._house.sessions.all():
                 if session._run.record.state in PENDING or session._beside is not None:
                     with suppress(StoreError):
                         await self._run(operations.cancel(session, reason="closed"))
@@ -650,6 +653,7 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         return self._loop is running
 
     def _arm(self, session: SessionCore) -> None:
+        self._keep(session)
         if self._on_loop():
             self._set_alarm(session)
             return
@@ -661,19 +665,20 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         due = 0.0 if session._stale else self._due_at(session)
         if due is None or self._closed:
             if self._scheduler is not None:
-                self._scheduler.cancel(session)
+                self._scheduler.cancel(session._key)
             return
         if self._scheduler is None:
             from .scheduler import AsyncScheduler
 
             self._scheduler = AsyncScheduler(self._house.clock, self._fire)
-        self._scheduler.at(session, due)
+        self._scheduler.at(session._key, due)
 
     async def _fire(self, key: Hashable) -> None:
         import asyncio
 
-        session = cast(AsyncSession, key)
-
+        session = self._house.sessions.get(cast(Key, key))
+        if session is None:
+            return  # it was moved, or has left: nothing is due
         if self._house.store.blocking:
             readable = await asyncio.to_thread(look_at, session)
         else:
@@ -682,14 +687,15 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         self._tidy(session)
         session._outbox.hand_over()
         if readable:
+            self._keep(session)
             self._set_alarm(session)
         elif self._scheduler is not None:
-            self._scheduler.at(session, self._house.clock.monotonic() + LOOK_AGAIN)
+            self._scheduler.at(session._key, self._house.clock.monotonic() + LOOK_AGAIN)
 
     def _noticed(self, store_key: str) -> None:
         session = self._noticed_session(store_key)
         if session is not None and not self._closed:
-            session._stale = True
+            session._stale = True  # from now on it stays until it was looked at
             self._arm(session)
 
 

@@ -1,4 +1,4 @@
-"""What a live session weighs beside its strings, in a process of its own for each contestant."""
+"""What a live session weighs beside its strings, and a visitor who looked and left; a process for each contestant."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ def weigh(what: str) -> None:
     before = tracemalloc.get_traced_memory()[0]
     kept = []
     for number in range(SESSIONS):
+        session = sessions.owner(f"{number:032d}")["op"]
         if what == "strings":
             kept.append(strings(number))
-        else:
-            make_live(sessions.owner(f"{number:032d}")["op"], number)
+        elif what == "sessions":
+            make_live(session, number)
+        elif session.live:  # a visitor who only looks
+            raise RuntimeError("nobody signed in")
+    del session
     gc.collect()
     each = (tracemalloc.get_traced_memory()[0] - before) / SESSIONS
     tracemalloc.stop()
@@ -38,7 +42,7 @@ def weigh(what: str) -> None:
 def main() -> None:
     print(f"\nmemory of {SESSIONS} live sessions, in this process's own store")
     floor = None
-    for what in ("strings", "sessions"):
+    for what in ("strings", "sessions", "visitors"):
         command = [sys.executable, "-m", "benchmarks.memory", what]
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
         each, collection = float(told[0]), float(told[1])

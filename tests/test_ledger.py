@@ -48,6 +48,9 @@ class Book:
 
     _publish_beside = _publish
 
+    def _found(self) -> None:
+        return
+
     def other(self) -> Book:
         return Book(self.store, self.clock, self.vault)
 

@@ -191,10 +191,11 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     old, new = s.key, Key(owner, s.key.provider, s.key.account)
     if new == old:
         return
-    if new in house.sessions and house.sessions[new]._run.record != BLANK:
+    there = house.sessions.get(new)
+    if there is not None and there._run.record != BLANK:
         raise InvalidCall(f"{owner!r} has a session of {new.provider!r} already.", hint="Move to a fresh owner.")
     # Whoever looked at the new owner's sessions made an empty one; it must not hear of this as of another's.
-    empty = house.sessions.pop(new, None)
+    empty = house.sessions.pop(new)
     record = s._run.record
     try:
         if record.claims is not None:
@@ -203,12 +204,13 @@ def move(s: SessionCore, owner: str) -> Op[None]:
         yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
     except BaseException:
         if empty is not None:
-            house.sessions.setdefault(new, empty)
+            house.sessions.put(new, empty)
         raise
     yield Do(partial(whose.leave_quietly, house, old, s._run.record), house.store.blocking)
-    house.sessions.pop(old, None)
+    house.sessions.pop(old)
     s._key, s._beside = new, None
-    house.sessions[new] = s
+    house.sessions.put(new, s)
+    house.arm(s)
     house.signals.rename(str(old), str(new))
 
 
