@@ -65,7 +65,7 @@ def signed_otherwise(sign: Callable[[DevProvider], Sign], **header: Any) -> Chan
 
 def by_stranger(kind: str) -> Callable[[DevProvider], Sign]:
     """Signed by a key that the provider does not publish."""
-    return lambda provider: signed_by(strangers_key(kind), kind)
+    return lambda provider: signed_by(strangers_key(kind), "RS256" if kind == "short" else kind)
 
 
 def encrypted(**header: Any) -> Change:

@@ -138,11 +138,14 @@ class Lie(Enum):
         signed_otherwise(client_secret, alg="HS256"), "The ID token is signed with HS256, which was not agreed.")
     ID_TOKEN_SIGNED_BY_A_STRANGER = (
         signed_otherwise(by_stranger("ES256"), alg="ES256"), "The ID token's key only has the name of the provider's.")
+    ID_TOKEN_WITHOUT_KID = left_out("id_token_header", "kid"), "The ID token does not say which key signed it."
     ID_TOKEN_OF_AN_UNKNOWN_KEY = (
         signed_otherwise(by_stranger("ES256"), alg="ES256", kid="stranger"),
         "The ID token is signed with a key that the provider does not publish.")
     ID_TOKEN_SIGNED_IN_AN_UNLISTED_WAY = (
         signed_otherwise(by_stranger("RS256"), alg="RS256"), "The ID token's algorithm is not the provider's key's.")
+    ID_TOKEN_SIGNED_BY_A_SHORT_KEY = (
+        signed_otherwise(by_stranger("short"), alg="RS256", kid="short"), "The ID token's RSA key has 1024 bits.")
     ID_TOKEN_SIGNATURE_OF_ZEROES = (
         signed_otherwise(lambda provider: lambda data: bytes(64)), "The ID token's signature is all zeroes.")
     ID_TOKEN_SIGNATURE_IN_DER = (
@@ -219,11 +222,10 @@ class Lie(Enum):
     TOKEN_ANSWER_IS_A_BOMB = (
         answered("token", headers={"content-encoding": "gzip"}, body=compress(b" " * 20_000_000)),
         "A small answer unpacks to twenty million bytes.")
-    TOKEN_ANSWER_NEVER_ENDS = answered("token", body=repeat(b" " * 65536, NEVER_ENDING)), "The answer goes on and on."
-    TOKEN_ANSWER_DRIPS = answered("token", body=repeat(b" ", NEVER_ENDING), pause=0.05), "The answer comes by drops."
-    TOKEN_ENDPOINT_SETS_A_COOKIE = (
-        answered("token", headers={"set-cookie": "spy=planted-cookie"}, body=lambda honest: honest),
-        "The token endpoint sets a cookie.")
+    TOKEN_ANSWER_NEVER_ENDS = (
+        answered("token", body=lambda honest: repeat(b" " * 65536, NEVER_ENDING)), "The answer goes on and on.")
+    TOKEN_ANSWER_DRIPS = (
+        answered("token", body=lambda honest: repeat(b" ", NEVER_ENDING), pause=0.05), "The answer comes by drops.")
 
     # ── the metadata ──
     METADATA_OF_ANOTHER_ISSUER = changed("metadata", issuer=ELSEWHERE), "The metadata are about another issuer."

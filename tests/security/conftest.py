@@ -120,6 +120,8 @@ def provider() -> Iterator[DevProvider]:
     """A development provider, served on loopback, that approves ada without asking."""
     with DevProvider(label="Acme", auto="ada", algorithm="ES256").serve() as made:
         yield made
+    human_at_the_browser().close()
+    human_at_the_browser.cache_clear()
 
 
 @pytest.fixture

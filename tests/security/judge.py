@@ -100,7 +100,8 @@ class Judge:
         with self.told(*lies):
             error = await self.stage.fails(attempt, LoginFailed)
         expect("the check", error.check, check)
-        expect("the cause", type(error.__cause__).__name__, cause.__name__)
+        if not isinstance(error.__cause__, cause):
+            raise AssertionError(f"the cause: {error.__cause__!r}, and not {cause.__name__}")
         self.got_no_further_than(reached)
         await self.is_signed_out("on_login_failed", error)
         return error
