@@ -250,14 +250,14 @@ def test_calls_in_a_row_use_one_connection(wire: Driven, serve: Callable[..., Se
     assert server.connections == 1
 
 
-def test_no_cookie_is_kept(wire: Driven, serve: Callable[..., Server]) -> None:
+def test_a065_no_cookie_is_kept(wire: Driven, serve: Callable[..., Server]) -> None:
     server = serve(answering(plain(headers=f"Set-Cookie: session={CANARY}\r\n")))
     wire.get(server.url)
     wire.get(server.url)
     assert b"cookie" not in server.requests[1].lower()
 
 
-def test_netrc_is_not_read(
+def test_a064_netrc_is_not_read(
     wire: Driven, serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -833,7 +833,7 @@ def test_a_self_signed_certificate_is_refused(wire: Driven, serve: Callable[...,
 
 
 @pytest.mark.parametrize(("host", "expired"), [("127.0.0.1", True), ("other.example", False)])
-def test_an_expired_or_foreign_certificate_is_refused_though_its_authority_is_trusted(
+def test_a048_an_expired_or_foreign_certificate_is_refused_though_its_authority_is_trusted(
     wire: Driven,
     serve: Callable[..., Server],
     tmp_path: Path,
@@ -937,7 +937,7 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433"])
-def test_loopback_never_goes_through_a_proxy(
+def test_a063_loopback_never_goes_through_a_proxy(
     wire: Driven, serve: Callable[..., Server], proxy: Server, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -1071,7 +1071,7 @@ def test_a_name_with_a_private_address_is_refused_also_beside_a_public_one(
     assert server.connections == 0
 
 
-def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
+def test_a074_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
     wire: Driven, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo

@@ -10,7 +10,7 @@ from authflow.renewal import Answer, Move
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
-def test_the_design_holds_in_every_interleaving(design: Design) -> None:
+def test_a110_the_design_holds_in_every_interleaving(design: Design) -> None:
     result = explore(design)
     assert result.findings == {}
     assert result.states > 2_000

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-def test_an_assert_of_a_test_counts_even_under_python_o() -> None:
+def test_a021_an_assert_of_a_test_counts_even_under_python_o() -> None:
     one = 1
     with pytest.raises(AssertionError):
         assert one == 2

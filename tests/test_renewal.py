@@ -147,7 +147,7 @@ def test_tokens_are_stored_and_a_clear_no_clears_the_claim(policy: str) -> None:
         ("unknown", 1, Move.DEFER_CLAIMED),
     ],
 )
-def test_after_silence_the_token_is_presented_again_at_most_once_and_never_where_reuse_is_punished(
+def test_a108_after_silence_the_token_is_presented_again_at_most_once_and_never_where_reuse_is_punished(
     policy: str, retries: int, move: Move
 ) -> None:
     assert after_answer(Answer.SILENCE, policy, retries) is move  # type: ignore[arg-type]

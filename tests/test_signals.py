@@ -175,7 +175,7 @@ def test_a_closure_that_nobody_holds_is_still_called(signals, session, seen):
     assert seen.labels() == ["closure", "lambda"]
 
 
-def test_a_weak_receiver_is_forgotten_with_its_owner(signals, session, seen):
+def test_a123_a_weak_receiver_is_forgotten_with_its_owner(signals, session, seen):
     class Window:
         def paint(self, session, event):
             seen.append(("paint", event.seq))

@@ -120,6 +120,10 @@ def more_keys(*keys: Mapping[str, Any]) -> Change:
     return Change("jwks", lambda provider, honest: {"keys": [*honest["keys"], *keys]})
 
 
+def leading_to(place: str) -> Change:
+    return changed("metadata", authorization_endpoint=place)
+
+
 def unlabelled(provider: DevProvider, honest: dict[str, Any]) -> dict[str, Any]:
     """The same keys without their names."""
     return {"keys": [{name: key[name] for name in key if name != "kid"} for key in honest["keys"]]}

@@ -26,6 +26,7 @@ from .changes import (
     encrypted,
     forged,
     header_of,
+    leading_to,
     left_out,
     more_keys,
     own_key,
@@ -236,6 +237,12 @@ class Lie(Enum):
         "The metadata name two issuers.")
     METADATA_LEAD_TO_HTTP = (
         changed("metadata", token_endpoint="http://op.example/token"), "The token endpoint is not encrypted.")
+    METADATA_LEAD_TO_A_SCRIPT = leading_to("javascript:alert(1)"), "The authorization endpoint is a script."
+    METADATA_LEAD_TO_A_FILE = leading_to("file:///etc/passwd"), "The authorization endpoint is a file."
+    METADATA_LEAD_TO_AN_OPTION = leading_to("--help"), "The authorization endpoint is an option of a program."
+    METADATA_LEAD_TO_A_COMMAND = leading_to('https://op.example/"$(id)"'), "The authorization endpoint is a command."
+    METADATA_LEAD_TO_A_LINE_BREAK = leading_to("https://op.example/\r\nx"), "The authorization endpoint has two lines."
+    METADATA_LEAD_TO_A_USER = leading_to("https://op.example@evil.example/"), "The authorization endpoint has a user."
     METADATA_WITHOUT_S256 = left_out("metadata", "code_challenge_methods_supported"), "No PKCE method is listed."
     METADATA_WITH_PLAIN_ONLY = (
         changed("metadata", code_challenge_methods_supported=["plain"]), "Only the PKCE method plain is listed.")

@@ -44,7 +44,7 @@ def test_an_opener_that_says_no_is_heard():
 
 
 @pytest.mark.parametrize("uri", ["com.example.app:/signed-in", "com.example.app://signed-in", "org.example.a-b:/x?y=z"])
-def test_a_reverse_domain_scheme_is_accepted_with_a_warning(uri, caplog):
+def test_a036_a_reverse_domain_scheme_is_accepted_with_a_warning(uri, caplog):
     with caplog.at_level(logging.WARNING, "authflow.agents"):
         assert not AppLink(uri, ignore).claimed
     assert "private-use scheme" in caplog.text

@@ -63,7 +63,7 @@ def test_a_clean_url_passes(url):
      "https://idp.example/\x00", "https://idp.example/\u202e", "https://idp.example:99999/", "https://[::1", "https://a$(b).example/",
      "ms-settings:x", "http://2130706433/", "http://0x7f.1/"],
 )  # fmt: skip
-def test_a_url_no_browser_should_get_is_refused(url):
+def test_a035_a_url_no_browser_should_get_is_refused(url):
     with pytest.raises(InsecureURL):
         check_url(url)
 
@@ -132,7 +132,7 @@ def test_a_container_is_known_by_its_marker_file(marker):
     assert surroundings({}, marker.__eq__, "linux").container
 
 
-def test_loopback_cannot_be_reached_from_another_machine():
+def test_a044_loopback_cannot_be_reached_from_another_machine():
     assert DESK.loopback_reachable
     assert not Surroundings(display=False, ssh=True).loopback_reachable
     assert not Surroundings(display=False, container=True).loopback_reachable

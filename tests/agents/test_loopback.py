@@ -247,7 +247,7 @@ def test_the_page_carries_its_protective_headers(listen, name, value):
 # ── closing ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_listens_after_close(listen):
+def test_a034_nothing_listens_after_close(listen):
     listener = listen(Inbox())
     address = listener.addresses[0]
     listener.close()
@@ -363,14 +363,14 @@ def test_a_fixed_port_is_used_and_usable_again_right_after_a_login(provider):
         listener.close()
 
 
-def test_a_busy_fixed_port_is_named_with_its_remedy(provider):
+def test_a030_a_busy_fixed_port_is_named_with_its_remedy(provider):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"Port {port} .*loopback_port"):
             Loopback(port=port).listen(provider)
 
 
-def test_the_port_cannot_be_taken_while_the_listener_has_it(listen):
+def test_a030_the_port_cannot_be_taken_while_the_listener_has_it(listen):
     listener = listen(Inbox())
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -381,7 +381,7 @@ def test_the_port_cannot_be_taken_while_the_listener_has_it(listen):
             thief.listen()
 
 
-def test_localhost_is_bound_on_both_families_with_one_port(listen):
+def test_a029_localhost_is_bound_on_both_families_with_one_port(listen):
     listener = listen(Inbox(SUCCESS), host="localhost")
     assert listener.redirect_uri == f"http://localhost:{listener.port}/callback/github"
     hosts = {address[0] for address in listener.addresses}
@@ -443,7 +443,7 @@ def test_a_port_that_needs_rights_is_named_with_its_remedy(monkeypatch):
         bind_loopback(LoopbackPlan("127.0.0.1", 80, "/"))
 
 
-def test_every_socket_is_on_loopback():
+def test_a028_every_socket_is_on_loopback():
     for host in ("127.0.0.1", "localhost"):
         sockets = bind_loopback(LoopbackPlan(host, 0, "/"))
         assert {sock.getsockname()[0] for sock in sockets} <= {"127.0.0.1", "::1"}

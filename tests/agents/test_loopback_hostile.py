@@ -69,7 +69,7 @@ def test_another_path_is_not_found_and_the_wait_goes_on(listen, inbox, target):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "get"])
-def test_another_method_never_consumes_the_code(listen, inbox, method):
+def test_a022_another_method_never_consumes_the_code(listen, inbox, method):
     listener = listen(inbox)
     answer = get(listener, REDIRECT, method=method)
     assert status(answer) == 405
@@ -87,7 +87,7 @@ def test_the_answer_to_head_has_no_body(listen, inbox):
     ["Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch", "X-Moz: prefetch",
      "X-Purpose: preview"],
 )  # fmt: skip
-def test_a_prefetch_never_consumes_the_code(listen, inbox, header):
+def test_a022_a_prefetch_never_consumes_the_code(listen, inbox, header):
     listener = listen(inbox)
     assert status(get(listener, REDIRECT, header)) == 503
     assert still_works(listener, inbox)
@@ -100,7 +100,7 @@ def test_a_script_or_picture_of_another_site_is_no_redirect(listen, inbox, mode)
     assert still_works(listener, inbox)
 
 
-def test_a_preflight_gets_no_permission(listen, inbox):
+def test_a042_a_preflight_gets_no_permission(listen, inbox):
     answer = get(
         listen(inbox),
         REDIRECT,
@@ -174,7 +174,7 @@ def test_a_get_with_a_body_is_refused(listen, inbox):
 # ── too much, too slow, too odd ──────────────────────────────────────────────────────────────────────
 
 
-def test_an_endless_request_line_is_refused(listen, inbox):
+def test_a033_an_endless_request_line_is_refused(listen, inbox):
     listener = listen(inbox)
     assert status(ask(listener, b"GET /" + b"a" * 20_000)) == 414
     assert still_works(listener, inbox)
@@ -219,7 +219,7 @@ def test_no_noise_at_all_is_delivered(listen, inbox):
     assert still_works(listener, inbox)
 
 
-def test_two_hundred_silent_sockets_do_not_delay_the_redirect(listen, inbox):
+def test_a031_two_hundred_silent_sockets_do_not_delay_the_redirect(listen, inbox):
     listener = listen(inbox)
     with ExitStack() as silent:
         for _ in range(200):

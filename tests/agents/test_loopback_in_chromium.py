@@ -82,7 +82,7 @@ def test_the_redirect_arrives_and_the_page_tells_the_outcome(listen, on_page):
     assert "c0de" in inbox.get().url
 
 
-def test_the_address_bar_and_the_history_entry_hold_no_code_afterwards(listen, on_page):
+def test_a038_the_address_bar_and_the_history_entry_hold_no_code_afterwards(listen, on_page):
     listener = listen(Inbox(SUCCESS))
 
     async def work(page):
@@ -111,7 +111,7 @@ def test_a_provider_that_posts_the_form_reaches_the_application(listen, on_page)
     assert inbox.get().params == {"code": "c0de", "state": "st4te"}
 
 
-def test_a_favicon_and_a_stray_page_do_not_end_the_wait(listen, on_page):
+def test_a032_a_favicon_and_a_stray_page_do_not_end_the_wait(listen, on_page):
     inbox = Inbox(SUCCESS)
     listener = listen(inbox)
 
@@ -124,7 +124,7 @@ def test_a_favicon_and_a_stray_page_do_not_end_the_wait(listen, on_page):
     assert on_page(work) == (404, 404, "You are signed in")
 
 
-def test_a_rebound_name_is_misdirected_and_reads_nothing(listen, on_page):
+def test_a027_a_rebound_name_is_misdirected_and_reads_nothing(listen, on_page):
     inbox = Inbox(SUCCESS)
     listener = listen(inbox)
 
@@ -139,7 +139,7 @@ def test_a_rebound_name_is_misdirected_and_reads_nothing(listen, on_page):
 
 
 @pytest.mark.parametrize("mode", ["cors", "no-cors"])
-def test_a_script_of_another_origin_gets_nothing_and_consumes_nothing(listen, on_page, neighbour, mode):
+def test_a042_a_script_of_another_origin_gets_nothing_and_consumes_nothing(listen, on_page, neighbour, mode):
     inbox = Inbox(SUCCESS)
     listener = listen(inbox)
     script = "([url, mode]) => fetch(url, {mode}).then(r => r.text()).catch(() => '')"
@@ -193,7 +193,7 @@ def test_a_prefetch_of_the_browser_consumes_nothing(listen, on_page, neighbour):
     assert title == "You are signed in"
 
 
-def test_hostile_texts_are_shown_as_texts(listen, on_page):
+def test_a011_hostile_texts_are_shown_as_texts(listen, on_page):
     page_of_a_liar = Page(ok=False, title=HOSTILE, text=HOSTILE, hint=HOSTILE)
     listener = listen(Inbox(page_of_a_liar))
 

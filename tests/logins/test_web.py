@@ -252,7 +252,7 @@ async def test_a_callback_long_after_its_use_says_that_it_was_used(colour: Any, 
     await go(site.manager.close())
 
 
-async def test_a_late_callback_says_that_its_time_is_over(colour: Any, dev: DevProvider) -> None:
+async def test_a007_a_late_callback_says_that_its_time_is_over(colour: Any, dev: DevProvider) -> None:
     clock = VirtualClock(start=time.time())
     site = Site(colour, dev, clock=clock)
     request = await site.begin(timeout=120.0)

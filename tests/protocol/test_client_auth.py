@@ -25,7 +25,7 @@ def listing(*methods):
     return msgspec.structs.replace(METADATA, token_endpoint_auth_methods_supported=methods or None)
 
 
-def test_basic_is_form_encoded_before_base64():
+def test_a066_basic_is_form_encoded_before_base64():
     provider = openid(client_secret="a:b%c+d e/é")
     form, headers = authenticate_client(provider, listing(), {"code": "c"}, {"x": "y"}, MOMENT)
     pair = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode()

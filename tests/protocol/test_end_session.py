@@ -35,6 +35,6 @@ def test_no_endpoint_no_url():
     assert build(msgspec.structs.replace(METADATA, end_session_endpoint=None)) is None
 
 
-def test_the_way_back_is_a_clean_uri():
+def test_a121_the_way_back_is_a_clean_uri():
     with pytest.raises(InsecureURL):
         build(uri="http://app.example/bye")

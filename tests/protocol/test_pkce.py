@@ -17,7 +17,7 @@ def test_the_example_of_rfc_7636_appendix_b():
 
 
 @given(st.text(UNRESERVED, min_size=43, max_size=128))
-def test_every_verifier_of_43_to_128_unreserved_characters_has_a_challenge(verifier):
+def test_a017_every_verifier_of_43_to_128_unreserved_characters_has_a_challenge(verifier):
     challenge = code_challenge(verifier)
     assert len(challenge) == 43
     assert set(challenge) <= set(UNRESERVED)

@@ -111,7 +111,7 @@ def test_the_canary_hears_logs(caplog: pytest.LogCaptureFixture) -> None:
 # ── what goes well ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_whole_life_of_a_session(stage: Stage) -> None:
+async def test_a043_a_whole_life_of_a_session(stage: Stage) -> None:
     session = await stage.sign_in(fetch_groups=True)
     stage.canary.show("the token", await go(session.token()))
     await go(session.refresh())
@@ -129,7 +129,7 @@ async def test_a_whole_life_of_a_session(stage: Stage) -> None:
     assert len(stage.canary.secrets) > 10
 
 
-async def test_a_web_login(stage: Stage) -> None:
+async def test_a124_a_web_login(stage: Stage) -> None:
     url, binding = await stage.callback(app_data={"next": "/inbox"})
     completion = await go(stage.manager.complete(url, binding=binding))
     stage.canary.show("the completion", completion)
@@ -361,7 +361,7 @@ class Parrot(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("how", ["body", "values", "header", "code", "challenge"])
-async def test_a_provider_that_repeats_the_request_in_its_refusal(stage: Stage, how: str) -> None:
+async def test_a062_a_provider_that_repeats_the_request_in_its_refusal(stage: Stage, how: str) -> None:
     manager = stage.make([stage.settings("acme")], http=stage.lend(Parrot(how)), store=stage.store)
     browser = stage.browser()
     await stage.fails(lambda: manager["acme"].login(open_url=browser), LoginFailed)

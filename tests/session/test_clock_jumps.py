@@ -14,7 +14,7 @@ MARGIN = 300.0  # before the end of a token that lives an hour, without jitter
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 10.0, -10.0])
-async def test_a_clock_set_wrong_costs_at_most_one_renewal_and_no_session(world: World, jump: float) -> None:
+async def test_a096_a_clock_set_wrong_costs_at_most_one_renewal_and_no_session(world: World, jump: float) -> None:
     session = await world.signed_in()
     heard = Heard(session)
     world.set_clock(jump)

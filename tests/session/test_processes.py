@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("store", KINDS)
-def test_processes_that_share_a_session_renew_it_once_and_never_lose_it(store: str) -> None:
+def test_a106_processes_that_share_a_session_renew_it_once_and_never_lose_it(store: str) -> None:
     if why := missing(store):
         pytest.skip(why)
     done = subprocess.run(

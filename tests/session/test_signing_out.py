@@ -230,7 +230,7 @@ async def test_logout_while_a_code_is_exchanged_revokes_what_comes_of_it(world: 
 # ── a renewal is under way ───────────────────────────────────────────────────────────────────────────
 
 
-async def test_logout_during_a_renewal_fences_it(world: World) -> None:
+async def test_a117_logout_during_a_renewal_fences_it(world: World) -> None:
     session = await world.signed_in()
     heard = Heard(session)
     issued: list[dict[str, str]] = []

@@ -23,7 +23,7 @@ only_async = pytest.mark.parametrize("colour", ["async"])
 
 
 @only_sync
-async def test_sixty_four_threads_at_expiry_make_one_request(world: World) -> None:
+async def test_a105_sixty_four_threads_at_expiry_make_one_request(world: World) -> None:
     session = await world.signed_in()
     await world.pass_time(3600)
     start = threading.Barrier(THREADS)
@@ -47,7 +47,7 @@ async def test_sixty_four_threads_at_expiry_make_one_request(world: World) -> No
 
 
 @only_async
-async def test_a_thousand_tasks_at_expiry_make_one_request(world: World) -> None:
+async def test_a105_a_thousand_tasks_at_expiry_make_one_request(world: World) -> None:
     session = await world.signed_in()
     await world.pass_time(3600)
     got = await asyncio.gather(*(session.token() for _ in range(TASKS)))
@@ -106,7 +106,7 @@ async def test_refresh_joins_the_renewal_under_way(world: World) -> None:
     assert world.refreshes == 1
 
 
-async def test_all_who_wait_are_released_when_it_fails(world: World) -> None:
+async def test_a113_all_who_wait_are_released_when_it_fails(world: World) -> None:
     session = await world.signed_in()
     await world.pass_time(3600)
     world.provider.fail_next("token", 503, headers={"retry-after": "60"}, times=20)
@@ -134,7 +134,7 @@ async def test_all_who_wait_are_released_when_the_session_ends(world: World) -> 
     assert world.refreshes == 1
 
 
-async def test_five_renewals_in_a_row_each_with_the_token_of_the_one_before(world: World) -> None:
+async def test_a114_five_renewals_in_a_row_each_with_the_token_of_the_one_before(world: World) -> None:
     session = await world.signed_in()
     seen = {(await go(session.token())).access_token}
     for times in range(1, 6):
@@ -212,7 +212,7 @@ async def test_a_cancelled_leader_ends_nothing(world: World, waits: str) -> None
 
 
 @only_async
-async def test_every_waiter_may_be_cancelled_and_the_new_token_is_still_stored(world: World) -> None:
+async def test_a118_every_waiter_may_be_cancelled_and_the_new_token_is_still_stored(world: World) -> None:
     session = await world.signed_in()
     heard = Heard(session)
     with world.hold("token", after=True) as held:
@@ -327,7 +327,7 @@ async def test_a_refusal_that_comes_after_its_deadline_still_counts(world: World
 @only_sync
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="of systems that fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_a_forked_child_renews_although_the_parents_threads_are_not_its_own(world: World) -> None:
+async def test_a126_a_forked_child_renews_although_the_parents_threads_are_not_its_own(world: World) -> None:
     session = await world.signed_in()
     await go(session.refresh())  # the parent has threads for renewals, and one of them is idle
     await world.pass_time(3600)

@@ -118,7 +118,7 @@ async def test_the_same_user_signed_in_anew_is_another_login(world: World) -> No
     assert two.heard_there.names == ["on_logout", "on_restore"]
 
 
-async def test_a_renewal_there_of_a_login_that_was_replaced_here_touches_nothing(world: World) -> None:
+async def test_a109_a_renewal_there_of_a_login_that_was_replaced_here_touches_nothing(world: World) -> None:
     two = await Two(world).signed_in(world)
     two.there_store.deaf = True
     await go(two.here.logout())

@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def test_no_kill_leaves_a_torn_or_lost_or_older_record() -> None:
+def test_a107_no_kill_leaves_a_torn_or_lost_or_older_record() -> None:
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "kill_nine.py", "--quick", "10", "--seed", "7"],
         capture_output=True,

@@ -59,7 +59,7 @@ def test_the_folder_is_looked_at_before_each_lock(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_lock_file_stays_and_is_empty(locks: LockFiles, tmp_path: Path) -> None:
+def test_a111_a_lock_file_stays_and_is_empty(locks: LockFiles, tmp_path: Path) -> None:
     for _ in range(3):
         with locks.hold("a.lock", 1.0):
             pass

@@ -23,7 +23,7 @@ def test_it_is_served_on_loopback_and_gone_afterwards() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com", "localhost", ""])
-def test_it_refuses_to_be_served_anywhere_else(host: str) -> None:
+def test_a125_it_refuses_to_be_served_anywhere_else(host: str) -> None:
     with pytest.raises(ConfigurationError, match="not served"), DevProvider().serve(host=host):
         pass
 
