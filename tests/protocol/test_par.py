@@ -45,7 +45,7 @@ def test_the_reference_is_read():
         {"request_uri": "urn:x", "expires_in": "60"}, {"request_uri": "urn:x", "expires_in": True},
     ],
 )  # fmt: skip
-def test_an_answer_without_a_usable_reference_is_refused(said):
+def test_a070_an_answer_without_a_usable_reference_is_refused(said):
     with pytest.raises(ResponseInvalid):
         read_par_response(openid(), answer(said, 201))
 

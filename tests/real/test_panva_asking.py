@@ -42,7 +42,7 @@ def query(url: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(url).query)
 
 
-async def test_a_request_is_pushed_where_the_client_must(panva: Panva, person: Person, colour: Any) -> None:
+async def test_a070_a_request_is_pushed_where_the_client_must(panva: Panva, person: Person, colour: Any) -> None:
     provider = panva.provider("par", require_pushed_authorization_requests=True)
     _, url = await signed_in(colour, provider, person("ada"))
     assert query(url).keys() == {"client_id", "request_uri"}
