@@ -70,9 +70,14 @@ class PrivateKey:
 
     @classmethod
     def generate(cls, alg: str = "ES256") -> PrivateKey:
-        """A new key that signs with `alg`: ES256, ES384, ES512, EdDSA, PS256 or RS256."""
+        """A new key that signs with `alg`: ES256, ES384, ES512, EdDSA, PS256 or RS256; or opens what is encrypted
+        with it: RSA-OAEP-256, ECDH-ES."""
         from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+        if alg.startswith("ECDH-ES"):
+            return cls(ECKey.generate_key("P-256"), alg=alg)
+        if alg.startswith("RSA-OAEP"):
+            return cls(RSAKey.generate_key(3072), alg=alg)
         curve = next((name for name, algorithms in _BY_CURVE.items() if alg in algorithms), None)
         if curve is None and alg not in _RSA:
             raise ConfigurationError(f"There is no key for {alg!r}.", hint="Use ES256.")

@@ -5,11 +5,16 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256, sha512
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from joserfc.jwk import import_key
+
+from ..protocol.jwe import encrypt_jwt
 from .grants import Grant
 
 if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, RSAKey
+
     from .dev_provider import DevProvider
 
 RESPONSE_TYPES = ("code", "id_token", "code id_token")
@@ -46,7 +51,8 @@ def id_token(
     if nonce is not None:
         claims["nonce"] = nonce
     claims = provider.tamper.apply("id_token_claims", claims)
-    token: str = provider.tamper.apply("id_token", provider.sign(claims))
+    signed = provider.sign(claims)
+    token: str = provider.tamper.apply("id_token", encrypted(provider, grant.client_id, "id_token", signed))
     provider.note(token)
     return token
 
@@ -55,9 +61,21 @@ def response(provider: DevProvider, client_id: str, params: Mapping[str, Any]) -
     """JARM §2.1: the parameters of an answer as one signed JWT."""
     claims = {"iss": provider.issuer, "aud": client_id, "exp": int(provider.now()) + JARM_SECONDS, **params}
     claims = provider.tamper.apply("response_claims", claims)
-    token: str = provider.tamper.apply("response", provider.sign(claims))
+    signed = provider.sign(claims)
+    token: str = provider.tamper.apply("response", encrypted(provider, client_id, "authorization", signed))
     provider.note(token)
     return token
+
+
+def encrypted(provider: DevProvider, client_id: str, what: str, token: str) -> str:
+    """`token` for this client's eyes only, where it registered for that."""
+    client = provider.clients.get(client_id)
+    if client is None or what not in client.encrypts:
+        return token
+    alg, enc, jwk = client.encrypts[what]
+    made = encrypt_jwt(token, cast("RSAKey | ECKey", import_key(dict(jwk))), alg, enc)
+    provider.note(made)
+    return made
 
 
 def profile(grant: Grant, scope: Iterable[str]) -> dict[str, Any]:

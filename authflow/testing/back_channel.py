@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .answers import RESPONSE_MODES, RESPONSE_TYPES, id_token, profile
+from .answers import RESPONSE_MODES, RESPONSE_TYPES, encrypted, id_token, profile
 from .back_end import GRANT_TYPES
 from .grants import Refused
 from .messages import NO_STORE, read_form, refusal
@@ -53,6 +53,7 @@ class BackChannel:
             "jwks_uri": f"{url}/jwks",
             "revocation_endpoint": f"{url}/revoke",
             "introspection_endpoint": f"{url}/introspect",
+            "pushed_authorization_request_endpoint": f"{url}/par",
             "registration_endpoint": f"{url}/register",
             "client_id_metadata_document_supported": self._provider.reads_client_documents,
             "end_session_endpoint": f"{url}/end_session",
@@ -100,6 +101,8 @@ class BackChannel:
             answer["expires_in"] = int(issued.expires_in)
         if issued.refresh_token is not None:
             answer["refresh_token"] = issued.refresh_token
+        if issued.grant.authorization_details:
+            answer["authorization_details"] = issued.grant.authorization_details
         if "openid" in issued.grant.scope:
             # A refreshed one has no nonce (OpenID Connect Core §12.2).
             nonce = issued.grant.nonce if first else None
@@ -158,4 +161,11 @@ class BackChannel:
                 {"www-authenticate": 'Bearer realm="dev", error="insufficient_scope", scope="openid"'},
             )
         claims = {"sub": access.grant.user.sub, **profile(access.grant, access.scope)}
-        return JSONResponse(self._provider.tamper.apply("userinfo", claims), headers=NO_STORE)
+        claims = self._provider.tamper.apply("userinfo", claims)
+        client = self._provider.clients.get(access.grant.client_id)
+        if client is None or not (client.signs_userinfo or "userinfo" in client.encrypts):
+            return JSONResponse(claims, headers=NO_STORE)
+        said = {"iss": self._provider.issuer, "aud": client.client_id, **claims}
+        token = encrypted(self._provider, client.client_id, "userinfo", self._provider.sign(said, kind="userinfo"))
+        token = self._provider.tamper.apply("userinfo_jwt", token)
+        return Response(token, media_type="application/jwt", headers=NO_STORE)

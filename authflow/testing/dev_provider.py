@@ -43,6 +43,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 
+from .asked import Asked
 from .back_channel import BackChannel
 from .back_end import GRANT_TYPES, issue_without_human
 from .front_channel import FrontChannel
@@ -79,6 +80,7 @@ _OIDC_ENDPOINTS = {
     "/userinfo": "userinfo",
     "/revoke": "revoke",
     "/introspect": "introspect",
+    "/par": "par",
     "/jwks": "jwks",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
@@ -168,6 +170,7 @@ class DevProvider:
         self._keys_lock = threading.Lock()
         self.grants = Grants(self.mint)
         self.proofs = Proofs(self.grants, self.now, lambda: (self.issuer, f"{self.url}/token"))
+        self.asked = Asked(self)
         self._front = FrontChannel(self)
         self._api = ProtectedAPI(self)
         self._registration = Registration(self)
@@ -550,6 +553,7 @@ class DevProvider:
             routes += self._front.routes("/login/oauth/authorize") + GitHubStyle(self).routes()
         else:
             routes += self._front.routes("/authorize") + BackChannel(self).routes() + self._registration.routes()
+            routes += self.asked.routes()
         return Starlette(routes=routes)
 
     def _endpoints(self) -> dict[str, str]:

@@ -7,9 +7,10 @@ Rule 2: what a human answers belongs to a transaction, whose id nobody can guess
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
@@ -54,6 +55,7 @@ class _Transaction:
     acr: str | None = None
     resource: tuple[str, ...] = ()
     dpop_jkt: str = ""
+    authorization_details: list[Any] | None = None
     login_hint: str = ""
     session: str = ""
     ended: list[tuple[str, str]] | None = None
@@ -104,6 +106,10 @@ class FrontChannel:
         if client is None or "client_id" in doubled:
             text = "No client with this client_id is registered here."
             return self._stop("Unknown application", text, params, "client_id")
+        try:
+            params = self._provider.asked.resolve(client, params)
+        except Refused as refused:
+            return self._stop("This request is not taken", refused.description, params, "client_id")
         redirect_uri = params.get("redirect_uri", "")
         if "redirect_uri" in doubled or not registered(redirect_uri, client.redirect_uris):
             return self._stop(
@@ -140,6 +146,7 @@ class FrontChannel:
         it.acr = next(iter(params.get("acr_values", "").split()), None)
         it.dpop_jkt = params.get("dpop_jkt", "")
         it.resource = tuple(params.get("resource", "").split())
+        it.authorization_details = _details(params.get("authorization_details", "null"))
         it.prompt = frozenset(params.get("prompt", "").split())
         it.login_hint = params.get("login_hint", "")
         if "none" in it.prompt and len(it.prompt) > 1:
@@ -263,6 +270,7 @@ class FrontChannel:
             it.acr,
             it.resource,
             it.dpop_jkt or None,
+            it.authorization_details,
         )
         answer: list[tuple[str, str]] = []
         code = None
@@ -375,3 +383,14 @@ class FrontChannel:
     def _page(self, page: str, *goes_to: str, script: bool = False, status: int = 200) -> Response:
         headers = {**page_headers(*goes_to, script=script), **self._provider.page_headers}
         return HTMLResponse(page, status, headers)
+
+
+def _details(text: str) -> list[Any] | None:
+    """RFC 9396 §5."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = text
+    if found is not None and not isinstance(found, list):
+        raise Refused("invalid_authorization_details", "authorization_details is a list of objects.")
+    return found

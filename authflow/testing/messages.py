@@ -60,7 +60,9 @@ def _single(text: str) -> tuple[dict[str, str], list[str]]:
     params: dict[str, str] = {}
     doubled: list[str] = []
     for name, value in parse_qsl(text, keep_blank_values=True):
-        if name in params:
+        if name == "resource" and name in params:  # RFC 8707 §2: several are meant
+            params[name] += f" {value}"
+        elif name in params:
             doubled.append(name)
         params.setdefault(name, value)
     return params, doubled

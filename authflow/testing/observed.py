@@ -38,7 +38,7 @@ TAMPERABLE = frozenset(
     {
         "metadata", "jwks", "id_token_claims", "id_token_header", "id_token", "token_response", "userinfo", "emails",
         "teams", "callback_params", "resource_metadata", "introspection", "registration", "logout_token_claims",
-        "logout_token_header", "logout_token", "response_claims", "response",
+        "logout_token_header", "logout_token", "response_claims", "response", "userinfo_header", "userinfo_jwt",
     }
 )  # fmt: skip
 

@@ -64,7 +64,7 @@ class Proofs:
         known = self._grants.clients.get(client_id)
         if known is None or form.get("client_id", client_id) != client_id:
             raise Refused("invalid_client", "The assertion is nobody's.", 401)
-        claims = _verify(assertion, *_keys_of(known)) if known.keys or known.client_secret else None
+        claims = verify_jws(assertion, *_keys_of(known)) if known.keys or known.client_secret else None
         if claims is None:
             raise Refused("invalid_client", "The assertion is not signed by this client.", 401)
         self._check_assertion(client_id, claims)
@@ -83,7 +83,7 @@ class Proofs:
 
     def grant_claims(self, client: DevClient, assertion: str) -> dict[str, Any]:
         """The claims of an assertion that `client` signed about somebody (RFC 7523 §3). Raises `Refused`."""
-        claims: dict[str, Any] | None = _verify(assertion, *_keys_of(client)) if client.keys else None
+        claims: dict[str, Any] | None = verify_jws(assertion, *_keys_of(client)) if client.keys else None
         if claims is None:
             raise Refused("invalid_grant", "The assertion is not signed by a key of this client.")
         try:
@@ -104,7 +104,7 @@ class Proofs:
             key = import_key(header["jwk"])
         except (ValueError, KeyError, TypeError, JoseError):
             raise Refused("invalid_dpop_proof", "The proof is no JWT with a key.") from None
-        claims = None if key.is_private or isinstance(key, OctKey) else _verify(proofs[0], key, ALGORITHMS)
+        claims = None if key.is_private or isinstance(key, OctKey) else verify_jws(proofs[0], key, ALGORITHMS)
         if claims is None or len(proofs) != 1 or header.get("typ") != "dpop+jwt":
             raise Refused("invalid_dpop_proof", "The proof is not signed by the key in it.")
         if claims.get("htm") != request.method or claims.get("htu") != str(request.url.replace(query="")):
@@ -157,7 +157,7 @@ def _keys_of(client: DevClient) -> tuple[Any, tuple[str, ...]]:
     return KeySet([import_key(dict(key)) for key in client.keys]), ALGORITHMS
 
 
-def _verify(token: str, keys: RSAKey | ECKey | OKPKey | OctKey | KeySet, algorithms: tuple[str, ...]) -> Any:
+def verify_jws(token: str, keys: RSAKey | ECKey | OKPKey | OctKey | KeySet, algorithms: tuple[str, ...]) -> Any:
     """The claims, if one of the keys has signed them; None otherwise."""
     registry = _Verifier(algorithms=algorithms, strict_check_header=False)
     for key in keys.keys if isinstance(keys, KeySet) else [keys]:

@@ -47,8 +47,8 @@ def _github(dev: DevProvider, client: DevClient, settings: Mapping[str, Any]) ->
 
 
 def register(client: DevClient, provider: Provider) -> None:
-    """Adds to the client what `provider` will send as redirect URIs, and the public half of the key that it signs
-    with."""
+    """Adds to the client what `provider` will send as redirect URIs, the public halves of its keys, and what
+    it wants signed, encrypted and pushed."""
     loopback = [f"http://{host}{provider.callback_path}" for host in ("127.0.0.1", "[::1]")]
     if provider.loopback_port:
         loopback.append(f"http://{provider.loopback_host}:{provider.loopback_port}{provider.callback_path}")
@@ -58,6 +58,16 @@ def register(client: DevClient, provider: Provider) -> None:
     key = provider.private_key
     if key is not None and provider.client_auth in (None, "private_key_jwt") and key.public_jwk() not in client.keys:
         client.keys.append(key.public_jwk())
+    signs = key is not None and provider.request_object_signing_alg is not None
+    client.request_keys = [key.public_jwk()] if key is not None and signs else []
+    client.must_push = provider.require_pushed_authorization_requests
+    client.signs_userinfo = provider.userinfo_signed_response_alg is not None
+    client.encrypts = {}
+    for what in ("id_token", "userinfo", "authorization"):
+        alg, enc = (getattr(provider, f"{what}_encrypted_response_{part}") for part in ("alg", "enc"))
+        opening = next((one for one in provider.opening_keys if alg is not None and one.opens(alg)), None)
+        if opening is not None:
+            client.encrypts[what] = alg, enc, {**opening.public_jwk(), "use": "enc", "kid": opening.name}
     after = provider.post_logout_redirect_uri
     if after and after not in client.post_logout_redirect_uris:
         client.post_logout_redirect_uris.append(after)

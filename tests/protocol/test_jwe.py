@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from authflow.errors import ConfigurationError, ValidationFailed
 from authflow.protocol.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS, encrypt_jwt, find_encryption_key, open_jwt
 from authflow.protocol.jwt import read_segments
+from authflow.protocol.private_key import PrivateKey
 
 from .issuer import claims, openid, sign
 
@@ -143,3 +144,17 @@ def test_the_providers_key_is_found_by_its_use():
     assert find_encryption_key(members, "RSA-OAEP-256").kid == "enc-1"
     assert find_encryption_key(members, "ECDH-ES").key_type == "EC"
     assert find_encryption_key([signing, oct_key, {**rsa, "alg": "RSA-OAEP"}], "RSA-OAEP-256") is None
+
+
+@pytest.mark.parametrize("alg", ["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW"])
+def test_a_key_is_made_for_what_it_opens_and_says_so_to_the_provider(alg):
+    made = PrivateKey.generate(alg)
+    public = made.public_jwk()
+    assert (public["use"], public["alg"]) == ("enc", alg)
+    token = encrypt_jwt(SIGNED, find_encryption_key([public], alg), alg, "A256GCM")
+    assert opened(token, alg, keys=[made]) == SIGNED
+
+
+def test_a_key_that_is_labelled_for_signatures_opens_nothing():
+    with pytest.raises(ConfigurationError, match="opens ECDH-ES"):
+        opening("ECDH-ES", keys=[PrivateKey.generate("ES256")])
