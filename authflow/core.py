@@ -22,7 +22,7 @@ import msgspec
 from . import engine, renewal
 from .chart import LIVE, PENDING, State, Trigger, allowed
 from .clock import Clock, SystemClock
-from .engine import Facts
+from .engine import Facts, Step
 from .errors import AuthflowError, ErrorInfo, InvalidCall, InvalidTransition, NotSupported
 from .events import AuthEvent, Origin, StepUp
 from .flows import Directory
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .auth import SessionAuth
     from .drive import AsyncShell, Flight, Mailbox, Recorder, SyncShell
     from .protocol.registration import ClientInformation
+    from .trace.story import Trace
 
 SESSION = "session/"
 ATTEMPT = "attempt/"
@@ -94,6 +95,8 @@ class House:
         self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
         self.told = signals.outbox(told=sys.maxsize)  # stands for the outbox of every session that has none
         self.process = secrets.token_hex(4)
+        if recorder is not None:
+            recorder.attach(self.process, self.providers)
         self.random = random.SystemRandom()
         self.fresh_ahead = False
         self.closed = False
@@ -342,9 +345,10 @@ class SessionCore:
         return asked.wanted if asked is not None and asked.epoch == record.epoch and record.state in LIVE else None
 
     @property
-    def trace(self) -> None:
-        """The recorded trace of the last attempt. None: nothing was recorded."""
-        return None
+    def trace(self) -> Trace | None:
+        """What was recorded of the last attempt, the last renewal and the last sign-out. None: nothing was."""
+        recorder = self._house.recorder
+        return None if recorder is None else recorder.trace(self._key)
 
     def explain(self) -> str:
         """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
@@ -504,7 +508,7 @@ class SessionCore:
                 ("on_expiring",),
             )
 
-    def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
+    def _publish(self, event: AuthEvent, signals: tuple[str, ...], planned: Step | None = None) -> AuthEvent:
         """Called by the ledger, inside its turn: number the event, refresh the caches, post it."""
         with self._mutex:  # two ledgers may publish at once: numbered and posted in one go, or out of order
             self._seq += 1
@@ -517,17 +521,17 @@ class SessionCore:
             if self._own_outbox is not None:
                 self._own_outbox.post(signals, self, str(self._key), event)
         self._house.arm(self)
+        recorder = self._house.recorder
+        if recorder is not None and planned is not None:  # before anybody who waits can ask for the trace
+            recorder.event(self._key, event, planned)
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
-        recorder = self._house.recorder
-        if recorder is not None:
-            recorder.event(str(self._key), event)
         return event
 
-    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
+    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...], planned: Step) -> AuthEvent:
         """The same for an attempt beside the live session: what it does changes nothing about `live`."""
         live, run = self._run.record.state in LIVE, self._beside
-        event = self._publish(msgspec.structs.replace(event, live=live), signals)
+        event = self._publish(msgspec.structs.replace(event, live=live), signals, planned)
         if run is not None and event.source in PENDING and event.target not in PENDING:
             self._beside = None  # it is over: nothing of it stays, here or in the store
             run.ledger.drop()

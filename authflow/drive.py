@@ -18,8 +18,8 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
 import msgspec
@@ -34,30 +34,77 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from .engine import Step as Planned
+    from .events import AuthEvent
+    from .records import Key
+    from .trace.story import Trace
+
 T = TypeVar("T")
 Op = Generator[Any, Any, T]
 
+ABOUT = "authflow.about"  # of a request: the session and the story that it belongs to, when somebody records
+REFRESH = "refresh"  # the story of a renewal
 _FLIGHT_THREADS = 32
 _log = logging.getLogger("authflow.drive")
 
 
-class Recorder(Protocol):
-    """Who wants to see what a session does. Called inline; it must be quick and must not raise."""
+class Recorder:
+    """Who wants to see what sessions do; by itself it sees nothing. Subclass it and take what you want to hear.
+
+    Called inline, from any thread: it must be quick and must not raise. `story` names what a call belongs to: an
+    attempt's id, `refresh`, `logout`, or "" when whoever called did not say. What comes in holds secrets: keep none.
+    """
+
+    def attach(self, process: str, providers: Mapping[str, Any]) -> None:
+        """A manager has taken it: the name of this process, and the providers by name."""
+
+    def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
+        """One transition, after it was published; `planned` has the records before and after, and the facts."""
 
     def request(
-        self, key: str, request: httpx.Request, answer: httpx.Response | Exception, started: float, seconds: float
+        self,
+        key: Key,
+        story: str,
+        request: httpx.Request,
+        answer: httpx.Response | Exception,
+        started: float,
+        seconds: float,
     ) -> None:
         """One call to the provider: `started` is wall-clock seconds, `seconds` how long it took."""
-        ...
 
-    def event(self, key: str, event: Any) -> None:
-        """One event of the session, after it was published."""
-        ...
-
-    def decision(self, key: str, question: str, move: str, facts: Mapping[str, object]) -> None:
+    def decision(self, key: Key, question: str, move: str, facts: Mapping[str, object]) -> None:
         """One decision of a renewal: a function of `renewal.py`, what it said, and what it judged by (the policy
         among it). No secret is among the facts."""
-        ...
+
+    def check(self, key: Key, story: str, name: str, of: str, ok: bool, expected: object, got: object) -> None:
+        """One check of a rule (`state`, `iss`, `nonce`, …) on what it looked at, and the two values."""
+
+    def left(self, key: Key, story: str, url: str) -> None:
+        """The human is on the way to `url`."""
+
+    def came_back(self, key: Key, story: str, redirect_uri: str, said: Iterable[tuple[str, object]]) -> None:
+        """The human is back, with these parameters."""
+
+    def begin(self, key: Key, story: str) -> None:
+        """A renewal begins."""
+
+    def end(self, key: Key, story: str) -> None:
+        """It is over."""
+
+    def carry(self, key: Key, story: str) -> bytes | None:
+        """What another process needs to go on with a story; it travels in a sealed record."""
+
+    def resume(self, key: Key, story: str, data: bytes) -> None:
+        """What another process has carried here."""
+
+    def moved(self, old: Key, new: Key) -> None:
+        """A session has another key now."""
+
+    def trace(self, key: Key | None = None, story: str | None = None) -> Trace | None:
+        """What was kept of one session (only `story` of it), or of all."""
+
+    def last_attempt(self, key: Key) -> Trace | None:
+        """What was kept of the login of a session that began last."""
 
 
 class Do(msgspec.Struct, frozen=True):
@@ -220,7 +267,7 @@ class SyncShell:
         if kind is Tell:
             return step.outbox.drain()
         if kind is httpx.Request:
-            return self._send(key, step)
+            return self._send(step)
         if kind is Join:
             return step.flight.future.result()
         if kind is Own:
@@ -237,17 +284,18 @@ class SyncShell:
             return fresh_moment(self.clock)
         raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
 
-    def _send(self, key: str, request: httpx.Request) -> httpx.Response:
-        recorder = self.recorder
-        if recorder is None:
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        recorder, about = self.recorder, request.extensions.get(ABOUT)
+        if recorder is None or about is None:
             return self.http.send(request)
+        key, story = about
         started, since = self.clock.time(), self.clock.monotonic()
         try:
             response = self.http.send(request)
         except AuthflowError as error:
-            recorder.request(key, request, error, started, self.clock.monotonic() - since)
+            recorder.request(key, story, request, error, started, self.clock.monotonic() - since)
             raise
-        recorder.request(key, request, response, started, self.clock.monotonic() - since)
+        recorder.request(key, story, request, response, started, self.clock.monotonic() - since)
         return response
 
     def launch(self, key: str, operation: Op[T]) -> Flight[T]:
@@ -314,7 +362,7 @@ class AsyncShell:
         if kind is Tell:
             return await step.outbox.adrain()
         if kind is httpx.Request:
-            return await self._send(key, step)
+            return await self._send(step)
         if kind is Join:
             return await asyncio.shield(cast("asyncio.Task[Any]", step.flight.future))
         if kind is Own:
@@ -332,17 +380,18 @@ class AsyncShell:
             return fresh_moment(self.clock)
         raise TypeError(f"an operation yielded {kind.__name__}, which no shell performs")
 
-    async def _send(self, key: str, request: httpx.Request) -> httpx.Response:
-        recorder = self.recorder
-        if recorder is None:
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        recorder, about = self.recorder, request.extensions.get(ABOUT)
+        if recorder is None or about is None:
             return await self.http.send(request)
+        key, story = about
         started, since = self.clock.time(), self.clock.monotonic()
         try:
             response = await self.http.send(request)
         except AuthflowError as error:
-            recorder.request(key, request, error, started, self.clock.monotonic() - since)
+            recorder.request(key, story, request, error, started, self.clock.monotonic() - since)
             raise
-        recorder.request(key, request, response, started, self.clock.monotonic() - since)
+        recorder.request(key, story, request, response, started, self.clock.monotonic() - since)
         return response
 
     def launch(self, key: str, operation: Op[T]) -> Flight[T]:

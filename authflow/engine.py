@@ -143,11 +143,14 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Step(NamedTuple):
-    """The next record, its event (`seq` and `revision` still to be set) and the signals that tell of it."""
+    """The next record, its event (`seq` and `revision` still to be set), the signals that tell of it; and what it was
+    planned from."""
 
     record: SessionRecord
     event: AuthEvent
     signals: tuple[str, ...]
+    before: SessionRecord
+    facts: Facts
 
 
 def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, attempt: str | None = None) -> Step:
@@ -192,7 +195,7 @@ def step(key: Key, record: SessionRecord, trigger: Trigger, facts: Facts, *, att
     signals = ("on_transition",) if emits is None else ("on_transition", emits)
     if live is not was_live and attempt is None:
         signals = (*signals, "on_live_changed")
-    return Step(following, event, signals)
+    return Step(following, event, signals, record, facts)
 
 
 def refusal(key: Key, state: State, trigger: Trigger) -> InvalidTransition:

@@ -43,9 +43,9 @@ _ENDS_ATTEMPT: Final = frozenset({Trigger.FAIL, Trigger.CANCEL, Trigger.TIME_OUT
 class Teller(Protocol):
     """Whom a ledger tells what it has changed: its session. It numbers the event and gives it back."""
 
-    def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent: ...
+    def _publish(self, event: AuthEvent, signals: tuple[str, ...], planned: Step | None = None) -> AuthEvent: ...
 
-    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent: ...
+    def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...], planned: Step) -> AuthEvent: ...
 
     def _found(self) -> None: ...
 
@@ -318,7 +318,7 @@ class Ledger:
     def _take_step(self, planned: Step) -> AuthEvent:
         self._take(planned.record, self.version)
         tell = self._teller._publish_beside if self.beside else self._teller._publish
-        return tell(msgspec.structs.replace(planned.event, revision=self.version), planned.signals)
+        return tell(msgspec.structs.replace(planned.event, revision=self.version), planned.signals, planned)
 
     def _label(self, facts: Facts) -> str | None:
         if not self.beside:

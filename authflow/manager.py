@@ -38,6 +38,7 @@ from .session import AsyncAuthorizationRequest, AsyncSession, AuthorizationReque
 from .signals import SIGNALS, AuthSignal, Signals
 from .sources import AsyncTokenSource, Sources, TokenSource
 from .stores import MemoryStore, Store
+from .trace.recorder import TraceSetting, recorder_for
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .operations.initiated import Invitation
     from .protocol.registration import ClientInformation, ClientMetadata
     from .scheduler import AsyncScheduler, Scheduler
+    from .trace.story import Trace
 
 LOOK_AGAIN = 1.0  # seconds, after a store could not be read
 
@@ -189,6 +191,12 @@ class _Manager(_Sessions[S]):
     def store(self) -> Store:
         return self._house.store
 
+    @property
+    def trace(self) -> Trace | None:
+        """What was recorded of all sessions, on one time axis. None: nothing was."""
+        recorder = self._house.recorder
+        return None if recorder is None else recorder.trace()
+
     def owner(self, owner: str) -> Owner[S]:
         """The sessions of one user: `owner` is a key that nobody can guess (a random id in a cookie)."""
         if not isinstance(owner, str) or not owner:
@@ -270,7 +278,8 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
 
     `store`: where sessions are kept (default: this process's memory). `single_user`: this program has one
     user, so a web login needs no owner. `http`: an `httpx.Client` or transport of yours. `clock`: injected
-    time. `trace`: a `Recorder` that sees every call and event. `loop`: where async receivers run.
+    time. `trace`: True keeps the last stories of each session, "all" every one, False none; or a `Recording`,
+    or a `Recorder` of yours. `loop`: where async receivers run.
     `sealing_key`: 32 bytes or a `KeyRing`, for `dump()` and for a store that outlives the process; such a store
     without any key raises `SealingKeyRequired`, unless `store_tokens_in_plaintext`. `expiring_notice`: seconds
     before a token's end that `on_expiring` is told. `session_lifetime`: seconds after which a session ends in any case.
@@ -287,7 +296,7 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         single_user: bool = False,
         http: httpx.Client | httpx.BaseTransport | None = None,
         clock: Clock | None = None,
-        trace: bool | Recorder = True,
+        trace: TraceSetting = True,
         loop: AbstractEventLoop | None = None,
         sealing_key: bytes | KeyRing | None = None,
         store_tokens_in_plaintext: bool = False,
@@ -295,7 +304,7 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         session_lifetime: float | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        recorder = None if isinstance(trace, bool) else trace
+        recorder = recorder_for(trace, clock)
         self._scheduler: Scheduler | None = None
         super().__init__(
             providers,
@@ -491,14 +500,14 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         single_user: bool = False,
         http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
-        trace: bool | Recorder = True,
+        trace: TraceSetting = True,
         sealing_key: bytes | KeyRing | None = None,
         store_tokens_in_plaintext: bool = False,
         expiring_notice: float = 60.0,
         session_lifetime: float | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        recorder = None if isinstance(trace, bool) else trace
+        recorder = recorder_for(trace, clock)
         self._scheduler: AsyncScheduler | None = None
         self._loop: AbstractEventLoop | None = None
         self._thread = 0

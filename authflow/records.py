@@ -26,8 +26,8 @@ _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
 _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
-        "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code", "end_session_url",
-        "unrevoked",
+        "story", "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code",
+        "end_session_url", "unrevoked",
         "client_secret", "registration_access_token", "initial_access_token", "software_statement",
     }
 )  # fmt: skip
@@ -269,6 +269,7 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     response_type: str = "code"
     jarm: bool = False
     app_data: Any = None
+    story: bytes | None = None  # what whoever records has to say of it so far; with the key of its hashes
     used_at: float | None = None
     done: bool = False
     outcome: AuthEvent | None = None

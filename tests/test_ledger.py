@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -37,7 +38,7 @@ class Book:
         self.vault = vault or PlaintextVault()
         self.ledger = Ledger(KEY, "session/", self.store, self.clock, self, self.vault)
 
-    def _publish(self, event: AuthEvent, signals: tuple[str, ...]) -> AuthEvent:
+    def _publish(self, event: AuthEvent, signals: tuple[str, ...], planned: Any = None) -> AuthEvent:
         self.told.append(event)
         fails, self.store.fails = self.store.fails, lambda call, key: False
         found = self.store.load(STORED)

@@ -136,6 +136,7 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
     won = yield Do(partial(use_pending, house, params.state, ledger.now()), house.store.blocking)
     if won is None:
         return (yield from _same_again(house, s, pending, params))
+    _tell_recorder(s, pending, params)
     try:
         metadata, said = yield from _check(s, run, pending, params)
     except AuthflowError as error:
@@ -156,6 +157,21 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
     return Completion(session=s, event=event, app_data=pending.app_data)
 
 
+def _tell_recorder(s: SessionCore, pending: Pending, params: CallbackParams) -> None:
+    """The human is back: what another process told of this login is gone on with."""
+    recorder = s._house.recorder
+    if recorder is None:
+        return
+    key, attempt = s.key, pending.attempt
+    if pending.story is not None:
+        recorder.resume(key, attempt, pending.story)
+    said = [(name, getattr(params, name)) for name in params.__struct_fields__]
+    recorder.came_back(key, attempt, pending.redirect_uri, [pair for pair in said if pair[1]])
+    recorder.check(key, attempt, "state", "callback", True, params.state, params.state)
+    if pending.binding_hash is not None:
+        recorder.check(key, attempt, "binding", "callback", True, None, None)
+
+
 def _check(
     s: SessionCore, run: Run, pending: Pending, params: CallbackParams
 ) -> Op[tuple[ServerMetadata, CallbackParams]]:
@@ -164,7 +180,9 @@ def _check(
     try:
         metadata = yield from prepare(s, issuer=pending.issuer)
         said = yield from reach(
-            s, authorizing.read_answer(s.provider, metadata, house.directory, pending, params, now=now)
+            s,
+            authorizing.read_answer(s.provider, metadata, house.directory, pending, params, now=now),
+            story=pending.attempt,
         )
     except AuthflowError as error:
         raise (yield from fail(s, run, pending.attempt, error, Phase.CALLBACK)) from error
@@ -214,7 +232,7 @@ def _exchange(
         binding = Binding.of(pending.dpop_key, house.directory.nonces)
         granted = yield from reach(s, authorizing.redeem(
             s.provider, metadata, house.directory, pending, said, now=run.ledger.now(), binding=binding
-        ))  # fmt: skip
+        ), story=pending.attempt)  # fmt: skip
     except flows.TokensRefused as error:
         refused = error
     except AuthflowError as error:

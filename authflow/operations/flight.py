@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from .. import flows, renewal
 from ..chart import LIVE, State, Trigger
 from ..core import SessionCore
-from ..drive import Do, Op
+from ..drive import REFRESH, Do, Op
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
@@ -64,6 +64,9 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
     moment before this flight began, there is nothing left to do.
     """
     s._refusal = None
+    recorder = s._house.recorder
+    if recorder is not None:
+        recorder.begin(s.key, REFRESH)
     lock = s._house.store.lock(s._run.ledger.store_key, lease(s)) if s._house.store.blocking else None
     try:
         if lock is not None:  # it saves work only: without it the claims of several processes would race
@@ -74,6 +77,8 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
     finally:
         if lock is not None:
             yield Do(partial(lock.__exit__, None, None, None), True)
+        if recorder is not None:
+            recorder.end(s.key, REFRESH)
         s._outbox.hand_over()
     return (None if event is None or event.error is None else s._refusal), event
 
@@ -81,7 +86,7 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
 def _note(s: SessionCore, question: str, move: Move, **facts: object) -> None:
     recorder = s._house.recorder
     if recorder is not None:
-        recorder.decision(str(s.key), question, move.value, {"rotation": s.provider.rotation, **facts})
+        recorder.decision(s.key, question, move.value, {"rotation": s.provider.rotation, **facts})
 
 
 def lease(s: SessionCore) -> float:
@@ -214,6 +219,7 @@ def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, 
                 now=ledger.now(),
                 binding=Binding.of(record.dpop_key, house.directory.nonces),
             ),
+            story=REFRESH,
         )
     except flows.TokensRefused as refused:
         return metadata, Unkept(refused.cause, _unwanted(record, refused.token))

@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -131,9 +132,9 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
             params=_authorization_params(options, pending),
             resource=pending.resource,
         )
-        url, request_object = yield from reach(
-            s, authorizing.authorize(s.provider, metadata, request, request_uri=options.request_uri)
-        )
+        asking = authorizing.authorize(s.provider, metadata, request, request_uri=options.request_uri)
+        url, request_object = yield from reach(s, asking, story=pending.attempt)
+        yield from _leave(s, state, pending, url)
     except AuthflowError as error:
         let_go(run, pending.attempt)
         raise (yield from fail(s, run, pending.attempt, error, Phase.AUTHORIZE)) from error
@@ -156,6 +157,21 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         mailbox=mailbox,
         request_object=request_object,
     )
+
+
+def _leave(s: SessionCore, state: str, pending: Pending, url: str) -> Op[None]:
+    """Whoever records hears of the URL. Where another process may complete the login, the story so far goes with the
+    pending attempt; that it cannot be kept ends no login."""
+    recorder = s._house.recorder
+    if recorder is None:
+        return
+    recorder.left(s.key, pending.attempt, url)
+    story = None if pending.binding_hash is None else recorder.carry(s.key, pending.attempt)
+    if story is not None:
+        with suppress(StoreError):
+            yield Do(
+                partial(restate_pending, s._house, state, replace(pending, story=story)), s._house.store.blocking
+            )
 
 
 def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:

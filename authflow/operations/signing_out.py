@@ -212,6 +212,8 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     house.sessions.put(new, s)
     house.arm(s)
     house.signals.rename(str(old), str(new))
+    if house.recorder is not None:
+        house.recorder.moved(old, new)
 
 
 def _remote(error: Exception, said: str) -> ErrorInfo:

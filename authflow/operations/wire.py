@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,13 +16,15 @@ import httpx
 from msgspec.structs import replace
 
 from ..core import House, SessionCore
-from ..drive import Op
+from ..drive import ABOUT, Op
 from ..errors import AuthflowError, DeadlineExceeded, Sent
 from ..http import PRIVATE
 from ..protocol.client_certificate import CERTIFICATE
 from ..protocol.step import LIMITS, Call, limits_of
 from ..protocol.urls import is_private_host
+from ..protocol.witness import heard
 from ..providers.base import Provider
+from ..records import Key
 
 if TYPE_CHECKING:
     from ..protocol.step import Flow
@@ -29,29 +32,38 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def reach(s: SessionCore, flow: Flow[T], until: float | None = None) -> Op[T]:
-    """Runs `flow` with its requests fenced; with `until`, its calls together end then (seconds since the epoch)."""
-    return fenced(s._house, s.provider, s._run.ledger.now, flow, until)
+def reach(s: SessionCore, flow: Flow[T], until: float | None = None, story: str = "") -> Op[T]:
+    """Runs `flow` with its requests fenced; with `until`, its calls together end then (seconds since the epoch).
+    `story`: what it belongs to, for whoever records: an attempt, a renewal; "": whatever goes on."""
+    return fenced(s._house, s.provider, s._run.ledger.now, flow, until, (s.key, story))
 
 
 def fenced(
-    house: House, provider: Provider, now: Callable[[], float], flow: Flow[T], until: float | None = None
+    house: House,
+    provider: Provider,
+    now: Callable[[], float],
+    flow: Flow[T],
+    until: float | None = None,
+    about: tuple[Key, str] | None = None,
 ) -> Op[T]:
-    """`reach`, also for what no session does."""
+    """`reach`, also for what no session does: nobody records that."""
     known = house.trusted
     trusted = known.get(provider.name)
     if trusted is None:
         # By what the application wrote: an issuer that an API named may not be anywhere.
         trusted = known[provider.name] = trusted_hosts(house.providers[provider.name])
+    witness = partial(house.recorder.check, *about) if house.recorder is not None and about is not None else None
     try:
-        step = next(flow)
+        step = heard(witness, flow.send, None)
         while True:
             left = None if until is None else until - now()
             if left is not None and left <= 0:
                 late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
-                step = flow.throw(late)
+                step = heard(witness, flow.throw, late)
                 continue
             if isinstance(step, httpx.Request):
+                if witness is not None:
+                    step.extensions[ABOUT] = about
                 if trusted and step.url.host not in trusted:
                     step.extensions[PRIVATE] = False
                 if provider.client_certificate is not None:
@@ -70,7 +82,7 @@ def fenced(
                     raise
                 failed = error
             # Thrown in out here: what the application's function raised is not to be the context of what is told.
-            step = flow.send(answer) if failed is None else flow.throw(failed)
+            step = heard(witness, flow.send, answer) if failed is None else heard(witness, flow.throw, failed)
     except StopIteration as stop:
         value: T = stop.value
         return value

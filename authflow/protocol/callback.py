@@ -19,6 +19,7 @@ import msgspec
 from ..errors import CallbackRejected, Phase, ValidationFailed, oauth_error, printable
 from .discovery import fits_template, has_placeholder
 from .messages import ServerMetadata
+from .witness import differs, passed
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -155,7 +156,9 @@ def check_iss(provider: Provider, metadata: ServerMetadata, iss: str | None) -> 
     else:
         good = iss == expected
     if good:
+        passed("iss", "callback", expected, iss)
         return
+    differs("iss", "callback", expected, iss)
     raise ValidationFailed(
         "The callback comes from another issuer.",
         check="iss",

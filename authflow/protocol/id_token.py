@@ -28,6 +28,7 @@ from .jwt import (
     verify_signature,
 )
 from .messages import ServerMetadata
+from .witness import differs, passed
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -87,6 +88,7 @@ def check_subject(claims: Mapping[str, Any]) -> None:
     sub = claims.get("sub")
     if not isinstance(sub, str) or not 0 < len(sub) <= LONGEST_SUBJECT:
         raise failed("sub", "The ID token does not say who signed in.", "sub must be a text of 1 to 255 characters.")
+    passed("sub", "ID token")
 
 
 def check_nonce(provider: Provider, claims: Mapping[str, Any], nonce: str | None) -> None:
@@ -96,7 +98,9 @@ def check_nonce(provider: Provider, claims: Mapping[str, Any], nonce: str | None
     if nonce is None or (said is None and provider.omits_nonce):
         return
     if not isinstance(said, str) or not hmac.compare_digest(utf8(said), utf8(nonce)):
+        differs("nonce", "ID token", nonce, said)
         raise failed("nonce", "The ID token belongs to another login attempt.", "Begin the login again.")
+    passed("nonce", "ID token", nonce, said)
 
 
 def check_hash(
@@ -113,7 +117,9 @@ def check_hash(
     digest = algorithm(utf8(value)).digest()
     expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
     if not hmac.compare_digest(utf8(said), expected):
+        differs(name, "ID token", expected.decode(), said)
         raise failed(name, f"The ID token's {name} does not fit what came with it.")
+    passed(name, "ID token")
 
 
 def check_authentication(
@@ -129,6 +135,7 @@ def check_authentication(
                 "Ask with prompt='login'.",
                 recovery=Recovery.STEP_UP,
             )
+        passed("auth_time", "ID token")
     wanted = acr_values.split() if isinstance(acr_values, str) else acr_values
     if wanted and claims.get("acr") not in wanted:
         raise failed(
@@ -137,6 +144,8 @@ def check_authentication(
             f"Asked was {printable(' '.join(wanted), 200)!r}.",
             recovery=Recovery.STEP_UP,
         )
+    if wanted:
+        passed("acr", "ID token", " ".join(wanted), claims["acr"])
 
 
 def check_required(provider: Provider, claims: Mapping[str, Any]) -> None:
@@ -144,12 +153,14 @@ def check_required(provider: Provider, claims: Mapping[str, Any]) -> None:
     for name, value in provider.required_claims.items():
         if claims.get(name) != value:
             raise failed(name, f"The ID token's {name} is not the one that is required.", "See required_claims.")
+        passed(name, "ID token")
 
 
 def check_continuity(claims: Mapping[str, Any], previous: Mapping[str, Any]) -> None:
     """§12.2: a refreshed ID token speaks of the same login."""
     for name in ("iss", "sub"):
         if claims.get(name) != previous.get(name):
+            differs(name, "refreshed ID token", previous.get(name), claims.get(name))
             raise failed(name, f"The refreshed ID token has another {name}.", "Sign in again.")
     if audiences(claims) != audiences(previous):
         raise failed("aud", "The refreshed ID token has another audience.", "Sign in again.")
@@ -159,5 +170,6 @@ def check_continuity(claims: Mapping[str, Any], previous: Mapping[str, Any]) -> 
         was, now_is = previous.get(name), claims.get(name)
         if was is not None and now_is is not None and was != now_is:
             raise failed(name, f"The refreshed ID token has another {name}.", "Sign in again.")
+    passed("same login", "refreshed ID token")
 
 

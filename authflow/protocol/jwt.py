@@ -27,6 +27,7 @@ from .discovery import fits_template, has_placeholder
 from .jwks import Key, fitting_keys
 from .messages import ServerMetadata
 from .reading import decode_object, is_number
+from .witness import differs, passed
 
 if TYPE_CHECKING:
     from joserfc._rfc7515.model import JWSAlgModel
@@ -104,6 +105,7 @@ def check_header(provider: Provider, header: Mapping[str, Any], what: str = "ID 
     kind = header.get("typ")
     if kind is not None and (not isinstance(kind, str) or _is_other_kind(kind.lower(), typ)):
         raise failed("typ", f"This is another kind of token, not the {what}.")
+    passed("alg", what, alg, alg)
     return alg
 
 
@@ -123,10 +125,12 @@ def verify_signature(
     if alg.startswith("HS"):
         if not _signed_by(_shared_key(provider), token, alg):
             raise failed("signature", f"The {what}'s signature is wrong.")
+        passed("signature", what)
         return
 
     fitting = fitting_keys(keys, header, alg)
     if any(_signed_by(key, token, alg) for key in fitting):
+        passed("signature", what)
         return
     if fitting and header.get("kid") is not None:
         raise failed("signature", f"The {what}'s signature is wrong.")
@@ -156,11 +160,13 @@ def check_issuer(
     else:
         good = bool(expected) and (iss == expected or iss in provider.issuer_aliases)
     if not isinstance(iss, str) or not good:
+        differs("iss", what, expected, iss)
         raise failed(
             "iss",
             f"The {what} comes from another issuer.",
             f"Expected {printable(expected, 200)!r}, got {printable(iss, 200)!r}.",
         )
+    passed("iss", what, expected, iss)
 
 
 def fill_template(template: str, claims: Mapping[str, Any]) -> str | None:
@@ -180,9 +186,11 @@ def check_audience(provider: Provider, claims: Mapping[str, Any], what: str = "I
     aud, azp = claims.get("aud"), claims.get("azp")
     listed = [aud] if isinstance(aud, str) else aud if isinstance(aud, list) else []
     if provider.client_id not in listed or not all(isinstance(one, str) for one in listed):
+        differs("aud", what, provider.client_id, aud if isinstance(aud, str) else None)
         raise failed("aud", f"The {what} is not meant for this client.", "Check client_id.")
     if (azp is not None or len(listed) > 1) and azp != provider.client_id:
         raise failed("azp", f"The {what} was issued to another client.", "azp must be this client_id.")
+    passed("aud", what, provider.client_id, aud if isinstance(aud, str) else provider.client_id)
 
 
 def check_times(
@@ -199,6 +207,7 @@ def check_times(
         raise failed("iat", f"The {what} was issued in the future.", hint)
     if nbf is not None and nbf - leeway > now:
         raise failed("nbf", f"The {what} is not valid yet.", hint)
+    passed("exp", what)
 
 
 def moment(claims: Mapping[str, Any], name: str, what: str = "ID token") -> float:

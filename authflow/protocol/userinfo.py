@@ -17,6 +17,7 @@ from .messages import ServerMetadata
 from .reading import dig, read_object
 from .step import DOCUMENT_BYTES, Flow, Limits, build_request, fetch, verified
 from .urls import add_query, check_endpoint
+from .witness import differs, passed
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -101,12 +102,15 @@ def fetch_userinfo(
 def check_userinfo_subject(provider: Provider, claims: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """OpenID Connect Core §5.3.2, where there is an ID token to compare with."""
     if provider.openid and claims.get("sub") is not None and data.get("sub") != claims["sub"]:
+        differs("userinfo_sub", "userinfo", claims["sub"], data.get("sub"))
         raise ValidationFailed(
             "The userinfo response is about somebody else than the ID token.",
             check="userinfo_sub",
             hint="Check that userinfo_endpoint is this provider's.",
             phase=Phase.VALIDATE,
         )
+    if provider.openid and claims.get("sub") is not None:
+        passed("userinfo_sub", "userinfo", claims["sub"], data.get("sub"))
 
 
 def merge_claims(claims: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

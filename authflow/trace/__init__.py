@@ -1,6 +1,9 @@
 """What happened in a login, kept so that it can be shown to anybody: redacted when it is recorded, replayable.
 
     story.py      the words: a `Trace` of `Story`s of steps; JSON in and out
+    names.py      redact.py    what of a value may be kept, by its name and its look
+    shapes.py     telling.py   a record without its secrets; a story while it is told
+    recorder.py   who listens to a manager and keeps the last stories of its sessions
 
 Rule: no secret is ever in a step. What comes in is redacted before it is kept, by a list of what may be shown.
 """

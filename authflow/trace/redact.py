@@ -48,7 +48,8 @@ _URL: Final = re.compile(r"https?://[^\s'\"<>]*[^\s'\"<>.,;:)]")
 _ADDRESS: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _HOST: Final = re.compile(r"\b[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b|\b[A-Za-z0-9-]+(?=:\d{2,5}\b)|\[[0-9a-fA-F:.]+\]")
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-+/=~%]{12,}")
-_READABLE: Final = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{3,}\d{0,8}|[-_/]")
+_BETWEEN: Final = re.compile(r"[_\-/+=~%]")
+_READABLE: Final = re.compile(r"[a-z]{0,24}\d{0,2}|[A-Z]{1,12}\d{0,8}|[a-z]{0,24}(?:[A-Z][a-z]{2,})+\d{0,2}")
 _SEGMENT: Final = re.compile(
     r"\.?[A-Za-z][a-z]*(?:[A-Z][a-z]+)*\d{0,2}(?:[._-][A-Za-z]?[a-z]*\d{0,2})*|v?\d{1,2}(?:\.\d{1,2})*"
 )
@@ -120,6 +121,10 @@ class Redactor:
         """What stands for a secret."""
         if len(text) < 20 and bits_of(text) < LEAST_BITS:
             return MASK
+        return self.digest(text)
+
+    def digest(self, text: str) -> str:
+        """Four digits that are equal for equal texts of this story."""
         return MASK + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self.key, digest_size=2).hexdigest()
 
     def host(self, host: str) -> str:
@@ -282,8 +287,8 @@ class Redactor:
 
 
 def looks_secret(run: str) -> bool:
-    """Whether a run of 12 characters or more is random rather than words: what is left when the words are taken out."""
-    return len(_READABLE.sub("", run)) >= 6
+    """Whether a run of 12 characters or more is random rather than words."""
+    return sum(len(part) for part in _BETWEEN.split(run) if not _READABLE.fullmatch(part)) >= 6
 
 
 def parse_pairs(query: bytes) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from authflow import LoginFailed, State
+from authflow.drive import Recorder
 from authflow.errors import ConfigurationError, InsecureURL, NotSupported, OriginNotAllowed
 from authflow.protocol.registration import ClientMetadata, client_id_document
 from authflow.providers import OAuth2, OpenIDConnect
@@ -305,15 +306,11 @@ async def test_from_the_401_of_an_api_to_a_login(world: World) -> None:
 async def test_the_resource_goes_along_in_all_three_requests(world: World) -> None:
     seen: list[tuple[str, str]] = []
 
-    class Seen:
-        def request(self, key: str, request: httpx.Request, answer: Any, started: float, seconds: float) -> None:
+    class Seen(Recorder):
+        def request(self, key: Any, story: str, request: httpx.Request, *rest: Any) -> None:
             if request.method == "POST" and request.url.path == "/token":
                 form = dict(httpx.QueryParams(request.content.decode()))
                 seen.append((form["grant_type"], form["resource"]))
-
-        def event(self, key: str, event: Any) -> None: ...
-
-        def decision(self, key: str, question: str, move: str, facts: Any) -> None: ...
 
     manager = world.manager(for_api(world), trace=Seen())
     await go_login(world, manager["acme"])

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from authflow.drive import Recorder
 from authflow.errors import WireError
 
 from .support import World, go
 
 
-class Notes:
+class Notes(Recorder):
     """A recorder that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -19,13 +20,15 @@ class Notes:
         self.events: list[str] = []
         self.decisions: list[tuple[str, str, dict[str, Any]]] = []
 
-    def request(self, key: str, request: Any, answer: Any, started: float, seconds: float) -> None:
+    def request(
+        self, key: Any, story: str, request: Any, answer: Any, started: float, seconds: float
+    ) -> None:
         self.calls.append(f"{request.method} {request.url.path}")
 
-    def event(self, key: str, event: Any) -> None:
+    def event(self, key: Any, event: Any, planned: Any) -> None:
         self.events.append(event.trigger)
 
-    def decision(self, key: str, question: str, move: str, facts: Any) -> None:
+    def decision(self, key: Any, question: str, move: str, facts: Any) -> None:
         self.decisions.append((question, move, dict(facts)))
 
 
