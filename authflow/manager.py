@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .operations.initiated import Invitation
+    from .protocol.messages import ServerMetadata
     from .protocol.registration import ClientInformation, ClientMetadata
     from .scheduler import AsyncScheduler, Scheduler
     from .trace.story import Trace
@@ -410,6 +411,17 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         """
         return self._do(operations.front_channel_logout(self._house, request))
 
+    def discover(self, name: str) -> ServerMetadata:
+        """The endpoints and abilities of a provider: its settings, over what its issuer publishes.
+
+        Raises `UnknownProvider`, `ConfigurationError`, `ProviderError`, `WireError`.
+        """
+        return self._do(operations.discover(self[name]))
+
+    def stored(self) -> list[Session]:
+        """The sessions that the store has, of every owner and account; no provider is asked for anything."""
+        return [self._find(key) for key in self._stored_keys()]
+
     def restore(self) -> list[RestoreReport]:
         """Brings every stored session back; never raises for one of them."""
         reports = []
@@ -587,6 +599,14 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
     async def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
         """See `SessionManager.front_channel_logout`."""
         return await self._do(operations.front_channel_logout(self._house, request))
+
+    async def discover(self, name: str) -> ServerMetadata:
+        """See `SessionManager.discover`."""
+        return await self._do(operations.discover(self[name]))
+
+    async def stored(self) -> list[AsyncSession]:
+        """See `SessionManager.stored`."""
+        return [self._find(key) for key in await self._beside_loop(self._stored_keys)]
 
     async def restore(self) -> list[RestoreReport]:
         """See `SessionManager.restore`."""

@@ -28,6 +28,11 @@ def main(args: Sequence[str] | None = None) -> int:
     return run(words)
 
 
+def docker_credential_authflow() -> int:
+    """The program `docker-credential-authflow ACTION`, which Docker finds by its name."""
+    return main(["credential", "docker", *sys.argv[1:]])
+
+
 def missing(*modules: str) -> bool:
     """Whether one of `modules` cannot be imported here."""
     try:

@@ -1,9 +1,10 @@
-"""`authflow.toml`: which providers a person signs in to, as data. Secrets come from the environment only.
+"""`authflow.toml`: which providers a person signs in to, as data. Secrets come from elsewhere.
 
     [providers.github]
     type = "github"                               # or google, microsoft, auth0, linkedin, openid, oauth2
     client_id = "Iv1.8a61f9b3a7aba766"
     client_secret_env = "GITHUB_CLIENT_SECRET"    # this name is the default; nothing set: a public client
+    client_secret_keyring = "authflow"            # or: keyring set authflow CLIENT_ID
 
     [providers.work]
     type = "openid"
@@ -45,16 +46,35 @@ TYPES: Final[dict[str, type[Provider]]] = {
     "oauth2": providers.OAuth2,
 }
 
+TABLES: Final = ("providers", "store", "credential")
+
 EXAMPLE: Final = '[providers.github] with type = "github" and client_id = "…"'
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration file that was read: its path, its text (for line numbers), its tables by provider name."""
+    """A configuration file that was read: its path, its text (for line numbers), and what it says."""
 
     path: Path
     text: str
-    tables: Mapping[str, Mapping[str, Any]]
+    data: Mapping[str, Any]
+
+    @property
+    def tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """The providers' tables, by name."""
+        tables: Mapping[str, Mapping[str, Any]] = self.data.get("providers", {})
+        return tables
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """Another table, such as `store` or `credential.docker`; empty if there is none. Raises
+        `ConfigurationError` when it is no table."""
+        found: dict[str, Any] = dict(self.data)
+        for part in name.split("."):
+            found = found.get(part, {})
+            if not isinstance(found, dict):
+                line = line_of(self.text, part) or 1
+                raise ConfigurationError(f"{self.path}, line {line}: {part} is no table.", hint=f"Write [{name}].")
+        return found
 
     def provider(self, name: str, env: Mapping[str, str] | None = None) -> Provider:
         """The provider of this name. Raises `UnknownProvider`, or `ConfigurationError` with file and line."""
@@ -65,7 +85,7 @@ class Config:
             )
         table = dict(self.tables[name])
         if "client_secret" in table:
-            raise self._error(
+            raise self.error(
                 name,
                 "client_secret",
                 "a secret stands in the file",
@@ -77,20 +97,41 @@ class Config:
             near = difflib.get_close_matches(str(kind), TYPES, 1)
             known = f"Use one of {', '.join(TYPES)}."
             hint = f"Did you mean {near[0]!r}? {known}" if near else known
-            raise self._error(name, "type", "type is none that authflow has", hint)
-        secret = self._secret(name, table.pop("client_secret_env", None), os.environ if env is None else env)
+            raise self.error(name, "type", "type is none that authflow has", hint)
+        secret = self._secret(name, table, os.environ if env is None else env)
         if kind == "oauth2" or secret is not None:
             table["client_secret"] = secret
         return self._made(name, TYPES[kind], table)
 
-    def _secret(self, name: str, variable: object, env: Mapping[str, str]) -> str | None:
-        if variable is not None and not (isinstance(variable, str) and variable):
-            hint = f'Write client_secret_env = "{secret_name(name)}".'
-            raise self._error(name, "client_secret_env", "client_secret_env is no name of a variable", hint)
+    def _secret(self, name: str, table: dict[str, Any], env: Mapping[str, str]) -> str | None:
+        """The client secret, from the environment or else from the system's keyring; None for a public client."""
+        variable, service = table.pop("client_secret_env", None), table.pop("client_secret_keyring", None)
+        for key, given, example in (
+            ("client_secret_env", variable, secret_name(name)),
+            ("client_secret_keyring", service, "authflow"),
+        ):
+            if given is not None and not (isinstance(given, str) and given):
+                raise self.error(name, key, f"{key} is no name", f'Write {key} = "{example}".')
         secret = env.get(variable or secret_name(name)) or None
-        if secret is None and variable is not None:
+        if secret is not None:
+            return secret
+        if service is not None:
+            return self._secret_in_keyring(name, service, str(table.get("client_id", "")))
+        if variable is not None:
             text = f"the environment has no {variable}"
-            raise self._error(name, "client_secret_env", text, f"Set it: export {variable}=…")
+            raise self.error(name, "client_secret_env", text, f"Set it: export {variable}=…")
+        return None
+
+    def _secret_in_keyring(self, name: str, service: str, client_id: str) -> str:
+        from ..sealing.sources import read_keyring
+
+        try:
+            secret = read_keyring(service, client_id)
+        except ConfigurationError as error:
+            raise self.error(name, "client_secret_keyring", error.message.rstrip("."), error.hint) from error
+        if not secret:
+            text = f"the system's keyring has nothing under {service} and this client_id"
+            raise self.error(name, "client_secret_keyring", text, f"Put it there: keyring set {service} {client_id}")
         return secret
 
     def _made(self, name: str, kind: type[Provider], table: dict[str, Any]) -> Provider:
@@ -98,22 +139,23 @@ class Config:
             return kind(**{"name": name, **table})
         except ConfigurationError as error:
             key = next((key for key in table if re.search(rf"\b{re.escape(key)}\b", error.message)), "")
-            raise self._error(name, key, error.message.rstrip("."), error.hint) from error
+            raise self.error(name, key, error.message.rstrip("."), error.hint) from error
         except (TypeError, ValueError) as error:
             lacks = re.findall(r"'(\w+)'", str(error)) if "required positional" in str(error) else []
             if lacks:
                 hint = "Add to the table: " + ", ".join(f'{one} = "…"' for one in lacks)
-                raise self._error(name, "", f"{' and '.join(lacks)} missing", f"{hint}.") from error
+                raise self.error(name, "", f"{' and '.join(lacks)} missing", f"{hint}.") from error
             text = "a setting has the wrong type" if isinstance(error, TypeError) else "a setting cannot be read"
             hint = f"See docs/providers.md for the settings of type {table.get('type', name)!r}."
-            raise self._error(name, "", text, hint) from error
+            raise self.error(name, "", text, hint) from error
 
     def place(self, name: str, key: str = "") -> str:
         """`authflow.toml, line 3`: where a provider's key stands, or its table; the file alone if it is not found."""
         line = line_of(self.text, name, key) or line_of(self.text, name)
         return f"{self.path}, line {line}" if line else str(self.path)
 
-    def _error(self, name: str, key: str, text: str, hint: str) -> ConfigurationError:
+    def error(self, name: str, key: str, text: str, hint: str) -> ConfigurationError:
+        """What is wrong with a key of a table, with its place in the file."""
         return ConfigurationError(f"{self.place(name, key)}: {name}: {text}.", hint=hint)
 
 
@@ -165,7 +207,14 @@ def read_config(path: Path) -> Config:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         line = line_of(text, "providers") or 1
         raise ConfigurationError(f"{path}, line {line}: providers is no table.", hint=f"Write {EXAMPLE}.")
-    return Config(path, text, tables)
+    unknown = next((key for key in data if key not in TABLES), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, TABLES, 1)
+        hint = f"Did you mean [{near[0]}]?" if near else f"It may have {', '.join(TABLES)}."
+        raise ConfigurationError(
+            f"{path}, line {line_of(text, unknown) or 1}: authflow knows no table {unknown!r}.", hint=hint
+        )
+    return Config(path, text, data)
 
 
 def secret_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """`authflow login PROVIDER`: one real sign-in, with what `authflow.toml` says, and who came back.
 
 Standard output gets the user and the scopes; the states and signals go to standard error as they happen. No token
-is ever printed, and none is kept: what was granted is revoked at the end.
+is ever printed. The session is kept, sealed, for the other commands; with `--try` it is ended at once.
 """
 
 from __future__ import annotations
@@ -9,24 +9,30 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ..errors import BrowserUnavailable, LoginDenied, LoginFailed, LoginTimedOut
+from .config import find_config
 from .main import say
+from .screen import Screen, told
+from .workspace import config_option, open_workspace, provider_argument
 
 if TYPE_CHECKING:
+    from ..manager import SessionManager
     from ..providers import Provider
     from ..session import Session
 
 
 @click.command("login")
-@click.argument("provider")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration file to use.")
+@provider_argument
+@config_option
+@click.option("--account", help="A label of yours for a further account there.")
 @click.option("--scope", multiple=True, help="A further scope to ask for; may be given several times.")
 @click.option("--groups", is_flag=True, help="Ask for the user's groups too.")
 @click.option("--paste", is_flag=True, help="No browser here: show the URL and paste the address back.")
+@click.option("--try", "once", is_flag=True, help="Keep nothing: what was granted is revoked at once.")
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 86_400),
@@ -35,13 +41,20 @@ if TYPE_CHECKING:
     help="Seconds to wait for you.",
 )
 def command(
-    provider: str, file: Path | None, scope: tuple[str, ...], groups: bool, paste: bool, timeout: float
+    provider: str,
+    file: Path | None,
+    account: str | None,
+    scope: tuple[str, ...],
+    groups: bool,
+    paste: bool,
+    once: bool,
+    timeout: float,
 ) -> None:
     """Sign in to PROVIDER and show who you are.
 
     PROVIDER is a name in authflow.toml: in this folder, or else in your configuration folder. The client secret is
     read from the environment, PROVIDER_CLIENT_SECRET unless the file names another variable. The browser opens;
-    afterwards the user and the scopes are printed. No token is shown or kept.
+    afterwards the user and the scopes are printed. No token is shown; the session is kept, sealed.
 
     \b
     Example:
@@ -52,42 +65,72 @@ def command(
         type = "github"
         client_id = "…"
     """
-    from .config import find_config
+    asked = Asked(scope=scope, groups=groups, paste=paste, timeout=timeout)
+    if once:
+        sys.exit(try_once(find_config(file).provider(provider), asked))
+    with open_workspace(file, only=provider) as work:
+        session = work.session(provider, account)
+        if session.live and not set(scope) - set(session.scopes):
+            _say_who(session)
+            click.echo(f"You are signed in already. To change that: authflow logout {provider}", err=True)
+            return
+        status = sign_in(work.manager, session, asked)
+        if status == 0:
+            work.chosen.choose(provider, session.account)
+    sys.exit(status)
 
-    made = find_config(file).provider(provider)
-    sys.exit(run(made, scope=scope, groups=groups, paste=paste, timeout=timeout))
+
+class Asked(NamedTuple):
+    """What was typed. `timeout` is in seconds."""
+
+    scope: tuple[str, ...]
+    groups: bool
+    paste: bool
+    timeout: float
 
 
-def run(provider: Provider, *, scope: tuple[str, ...], groups: bool, paste: bool, timeout: float) -> int:
-    """Signs in, says who it was, signs out; returns the exit status. `timeout` is in seconds."""
-    from ..agents import Loopback, Paste
+def try_once(provider: Provider, asked: Asked) -> int:
+    """Signs in, says who it was, signs out; returns the exit status."""
     from ..manager import SessionManager
-    from .screen import Screen
 
-    progress = Screen(err=True)
-    if not paste and _only_paste():
-        progress.line("No browser can be opened from here: use the one of the machine you sit at.")
-        paste = True
     with SessionManager([provider], single_user=True) as manager:
-        progress.watch(manager)
-        if not paste:
-            progress.line(f"Your browser opens; you have {timeout:.0f} s to sign in there. Ctrl-C ends it.")
         session = manager[provider.name]
-        try:
-            session.login(
-                agent=Paste(show=_show) if paste else Loopback(), scope=scope, fetch_groups=groups, timeout=timeout
-            )
-        except LoginFailed as error:
-            _say_why(provider, error, timeout)
-            return 1
-        _say_who(session)
+        status = sign_in(manager, session, asked)
+        if status:
+            return status
         result = session.logout(end_session=False)
+    progress = Screen(err=True)
     if result.errors:
         what = "; ".join(error.message for error in result.errors)
-        progress.line(f"Nothing is kept here, but the provider could not be told: {what}")
+        progress.line(f"Nothing is kept here, but the provider could not be told: {told(what, 300)}")
     else:
         gone = ", ".join(kind.replace("_", " ") for kind, done in result.revoked.items() if done)
         progress.line(f"Nothing is kept{f'; revoked: {gone}' if gone else ''}.")
+    return 0
+
+
+def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
+    """Signs in and says who it was, or why not; returns the exit status."""
+    from ..agents import Loopback, Paste
+
+    provider, progress, paste = session.provider, Screen(err=True), asked.paste
+    if not paste and _only_paste():
+        progress.line("No browser can be opened from here: use the one of the machine you sit at.")
+        paste = True
+    progress.watch(manager)
+    if not paste:
+        progress.line(f"Your browser opens; you have {asked.timeout:.0f} s to sign in there. Ctrl-C ends it.")
+    try:
+        session.login(
+            agent=Paste(show=_show) if paste else Loopback(),
+            scope=asked.scope,
+            fetch_groups=asked.groups,
+            timeout=asked.timeout,
+        )
+    except LoginFailed as error:
+        _say_why(provider, error, asked.timeout)
+        return 1
+    _say_who(session)
     return 0
 
 
@@ -103,8 +146,6 @@ def _show(text: str) -> None:
 
 
 def _say_who(session: Session) -> None:
-    from .screen import told
-
     user = session.user
     if user is None:
         click.echo(f"Signed in to {told(session.provider.label)}; it tells no user.")
@@ -119,8 +160,6 @@ def _say_who(session: Session) -> None:
 
 
 def _say_why(provider: Provider, error: LoginFailed, timeout: float) -> None:
-    from .screen import told
-
     label = told(provider.label)
     if isinstance(error, LoginDenied):
         click.echo(f"Denied: {label} was told no. {told(error.error_description or '', 300)}".rstrip(), err=True)

@@ -6,6 +6,7 @@ Rule 2: what goes through a pipe is plain text: no colour, no spinner, no cursor
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,9 +20,29 @@ from ..errors import AuthflowError, Misuse
 
 COMMANDS: Final = {
     "demo": "signs in to three providers on this machine and shows what happens",
-    "login": "signs in to a real provider and shows who you are",
+    "login": "signs in to a provider",
+    "status": "shows who is signed in where, and what is wrong",
+    "token": "prints a valid access token, for scripts",
+    "refresh": "renews the tokens now",
+    "logout": "signs out here, then at the provider",
+    "accounts": "lists the accounts that are signed in",
+    "switch": "chooses the account that is meant",
+    "providers": "lists and shows the configured providers",
+    "doctor": "checks everything that a login depends on",
+    "export": "writes a session as text under a passphrase",
+    "import": "signs in with what export, Flet, MSAL or requests-oauthlib saved",
+    "credential": "gives tokens to git, docker, kubectl and the AWS tools",
     "verify": "checks every history that the chart of a login allows",
     "diagram": "writes or checks the pictures of the chart",
+    "completion": "prints what makes a shell complete these commands",
+}
+
+# Where a command is that does not stand in the file of its name.
+_HOMES: Final = {
+    "accounts": ("accounts", "accounts"),
+    "switch": ("accounts", "switch"),
+    "export": ("carry", "export"),
+    "import": ("carry", "import_"),
 }
 
 INTERRUPTED: Final = 130
@@ -36,12 +57,18 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = import_module(f"authflow.cli.{name}").command
-        return command if isinstance(command, click.Command) else None
+        return load(name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def load(name: str) -> click.Command | None:
+    """The command of this name, from its file."""
+    file, attribute = _HOMES.get(name, (name, "command"))
+    found = getattr(import_module(f"authflow.cli.{file}"), attribute)
+    return found if isinstance(found, click.Command) else None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,6 +84,7 @@ def command() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Runs one command line; returns the exit status and lets no traceback out for what a user can do."""
+    logging.getLogger("authflow").addHandler(logging.NullHandler())  # what matters to a human is said by the command
     try:
         status = command.main(args=list(args), prog_name="authflow", standalone_mode=False)
         sys.stdout.flush()

@@ -9,7 +9,7 @@ Rule 3: an operation may be cancelled at any yield; what it leaves behind is a s
 
 from __future__ import annotations
 
-from .asking import introspect
+from .asking import discover, introspect
 from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
 from .ending import cancel, sign_in_required
@@ -37,6 +37,7 @@ __all__ = [
     "complete",
     "complete_logout",
     "delete_registration",
+    "discover",
     "dump",
     "dump_token",
     "forget",

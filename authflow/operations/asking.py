@@ -1,4 +1,4 @@
-"""Asking the provider about the session's own tokens."""
+"""Asking the provider: about the session's own tokens, and about itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..core import SessionCore
 from ..drive import Do, Op
 from ..errors import InvalidCall
 from ..protocol.introspection import Introspection
+from ..protocol.messages import ServerMetadata
 from .ending import sign_in_required
 from .enrolling import prepare
 from .wire import reach
@@ -32,3 +33,8 @@ def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspec
         s.provider, metadata, house.directory, token=held, token_type_hint=kind, signed=signed, now=ledger.now()
     )
     return (yield from reach(s, asking))
+
+
+def discover(s: SessionCore) -> Op[ServerMetadata]:
+    """The endpoints of the session's provider, asked for only if they are not known."""
+    return (yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now())))

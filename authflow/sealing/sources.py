@@ -153,28 +153,45 @@ class _SystemKeyring:
             raise StoreError(f"The key was not kept: {reason}", hint="Unlock the system's keyring.") from None
 
     def _call(self, act: Callable[[Any], T]) -> T:
-        """`act` on a good keyring, on a thread of its own: a locked one waits for a human, or for ever."""
-        answers: SimpleQueue[T | Exception] = SimpleQueue()
+        return _with_keyring(act, self._seconds)
 
-        def work() -> None:
-            try:
-                answers.put(act(_good_keyring()))
-            except Exception as error:
-                answers.put(error)
 
-        # It cannot be stopped while the system's keyring keeps it, so it must not keep the process.
-        threading.Thread(target=work, name="authflow-keyring", daemon=True).start()
+def read_keyring(service: str, username: str, seconds: float = KEYRING_SECONDS) -> str | None:
+    """A password that a human put into the system's keyring, None if there is none: a client secret, say.
+
+    `seconds`: how long the keyring may take. Raises `ConfigurationError` when no good one can be asked.
+    """
+    try:
+        found: str | None = _with_keyring(lambda backend: backend.get_password(service, username), seconds)
+    except _PassedOver as reason:
+        raise ConfigurationError(
+            f"The system's keyring cannot be asked: {reason}",
+            hint="Unlock it, or install it: pip install 'authflow-sessions[keyring]'",
+        ) from None
+    return found
+
+
+def _with_keyring(act: Callable[[Any], T], seconds: float) -> T:
+    """`act` on a good keyring, on a thread of its own: a locked one waits for a human, or for ever."""
+    answers: SimpleQueue[T | Exception] = SimpleQueue()
+
+    def work() -> None:
         try:
-            answer = answers.get(timeout=self._seconds)
-        except Empty:
-            raise _PassedOver(
-                f"the system's keyring did not answer within {self._seconds:g} s (is it locked?)."
-            ) from None
-        if isinstance(answer, _PassedOver | AuthflowError):
-            raise answer
-        if isinstance(answer, Exception):
-            raise _PassedOver(f"the system's keyring failed ({type(answer).__name__}).")
-        return answer
+            answers.put(act(_good_keyring()))
+        except Exception as error:
+            answers.put(error)
+
+    # It cannot be stopped while the system's keyring keeps it, so it must not keep the process.
+    threading.Thread(target=work, name="authflow-keyring", daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise _PassedOver(f"the system's keyring did not answer within {seconds:g} s (is it locked?).") from None
+    if isinstance(answer, _PassedOver | AuthflowError):
+        raise answer
+    if isinstance(answer, Exception):
+        raise _PassedOver(f"the system's keyring failed ({type(answer).__name__}).")
+    return answer
 
 
 def _good_keyring() -> Any:

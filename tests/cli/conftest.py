@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from authflow.testing import DevProvider
+
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+SEALING_KEY = base64.b64encode(bytes(range(32))).decode()
+
+BROWSER = """
+import os, sys
+if hasattr(os, "fork") and os.fork():
+    os._exit(0)  # a launcher returns at once, the browser lives on
+from authflow.testing import ScriptedBrowser
+with ScriptedBrowser(user="ada", deny={deny}, wrong_state={wrong_state}, never={never}) as browser:
+    browser.go(sys.argv[-1])
+"""
 
 # An install without an extra: what it would bring cannot be imported.
 BLOCKER = """
@@ -49,3 +63,41 @@ def authflow(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def acme() -> Iterator[DevProvider]:
+    with DevProvider(label="Acme").serve() as provider:
+        provider.settings("acme")  # registers its redirect URIs
+        yield provider
+
+
+@pytest.fixture
+def browser(tmp_path: Path):
+    """The value of $BROWSER: a script that signs in as ada, or denies, or comes back wrong, or never."""
+
+    def make(*, deny: bool = False, wrong_state: bool = False, never: bool = False) -> str:
+        script = tmp_path / "browser.py"
+        script.write_text(BROWSER.format(deny=deny, wrong_state=wrong_state, never=never))
+        return f"{sys.executable} {script}"
+
+    return make
+
+
+def configure(folder: Path, provider: DevProvider, more: str = "") -> dict[str, str]:
+    """Writes authflow.toml for `provider`; gives the environment that holds the secret."""
+    (client,) = provider.clients.values()
+    (folder / "authflow.toml").write_text(
+        "[providers.acme]\n"
+        'type = "openid"\n'
+        f'issuer = "{provider.issuer}"\n'
+        f'client_id = "{client.client_id}"\n'
+        'label = "Acme"\n'
+        "allow_insecure_loopback = true\n"
+        f"{more}"
+    )
+    return {
+        "ACME_CLIENT_SECRET": client.client_secret or "",
+        "AUTHFLOW_SEALING_KEY": SEALING_KEY,
+        "HOME": str(folder / "home"),
+    }

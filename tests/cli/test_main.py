@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
 
 import click
 import pytest
 
-from authflow.cli.main import COMMANDS
+from authflow.cli.main import COMMANDS, load
 
 from .conftest import ROOT
 
@@ -20,7 +19,7 @@ def test_without_a_word_it_shows_every_command(authflow) -> None:
     assert told.returncode == 0
     for name, line in COMMANDS.items():
         assert name in told.stdout
-        assert line in told.stdout
+        assert line in " ".join(told.stdout.split())
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["diagram", "write"], ["diagram", "check"]])
@@ -28,12 +27,13 @@ def test_every_help_shows_an_example(authflow, words: list[str]) -> None:
     told = authflow(*words, "--help")
 
     assert told.returncode == 0
-    assert f"Example:\n      authflow {' '.join(words)}".rstrip() in told.stdout
+    example = told.stdout.partition("Example")[2]
+    assert f"authflow {' '.join(words)}".rstrip() in " ".join(example.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_a_file_of_its_name(name: str) -> None:
-    command = import_module(f"authflow.cli.{name}").command
+def test_each_command_has_its_own_name(name: str) -> None:
+    command = load(name)
 
     assert isinstance(command, click.Command)
     assert command.name == name

@@ -18,6 +18,7 @@ from authflow.errors import (
     StoreError,
     UnknownProvider,
 )
+from authflow.stores import MemoryStore
 
 from .support import FaultyStore, Heard, World, go
 
@@ -318,3 +319,28 @@ async def test_a_snapshot_has_a_row_for_a_session_that_cannot_be_read(world: Wor
     store.mend()
     (row,) = manager.snapshot()
     assert row["error"] is None
+
+
+# ── what the store has, and what the provider says ───────────────────────────────────────────────────
+
+
+async def test_what_is_stored_is_listed_without_asking_the_provider(world: World) -> None:
+    store = MemoryStore()
+    first = world.manager(store=store)
+    await world.sign_in(first["acme"], "ada")
+    await world.sign_in(first["acme", "work"], "grace")
+    asked = len(world.provider.requests)
+
+    found = await go(world.manager(store=store).stored())
+
+    assert sorted((session.account, session.user.name) for session in found) == [
+        ("", "Ada Lovelace"), ("work", "Grace Hopper"),
+    ]  # fmt: skip
+    assert len(world.provider.requests) == asked
+
+
+async def test_what_a_provider_publishes_can_be_looked_at(world: World) -> None:
+    metadata = await go(world.manager().discover("acme"))
+
+    assert metadata.issuer == world.provider.issuer
+    assert metadata.token_endpoint.startswith(world.provider.issuer)

@@ -1,0 +1,330 @@
+"""The commands that work on kept sessions, as typed, one process each: what one leaves, the next one finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from authflow.testing import DevProvider
+
+from .conftest import configure
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(authflow, acme: DevProvider, browser, tmp_path: Path) -> Typed:
+    """Types a command where acme is configured, with a browser that signs ada in."""
+    env = {**configure(tmp_path, acme, 'scopes = ["offline_access"]\n'), "BROWSER": browser()}
+    return lambda *args, **more: authflow(*args, env={**env, **more})
+
+
+@pytest.fixture
+def signed_in(typed: Typed) -> Typed:
+    assert typed("login", "acme").returncode == 0
+    return typed
+
+
+def rows(told: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(told.stdout)
+    return found
+
+
+# ── status ──
+
+
+def test_before_anything_nobody_is_signed_in(typed: Typed) -> None:
+    told = typed("status")
+
+    assert told.returncode == 0
+    assert "not signed in" in told.stdout
+    assert "authflow login acme" in told.stdout
+    assert typed("status", "acme").returncode == 1
+
+
+def test_a_session_outlives_the_command_that_signed_in(signed_in: Typed) -> None:
+    told = signed_in("status", "acme")
+
+    assert told.returncode == 0
+    assert "✓ Ada Lovelace" in told.stdout
+    assert "authenticated; the access token is good for" in told.stdout
+
+
+def test_status_as_json_is_plain_data_without_a_token(signed_in: Typed, acme: DevProvider) -> None:
+    told = signed_in("status", "--json")
+
+    (row,) = rows(told)
+    assert (row["provider"], row["state"], row["live"], row["broken"]) == ("acme", "authenticated", True, False)
+    assert not [one for one in acme.secrets if one and one in told.stdout]
+
+
+def test_a_session_that_the_provider_ended_is_broken_and_exit_1(signed_in: Typed, acme: DevProvider) -> None:
+    acme.fail_next("token", 400, {"error": "invalid_grant"})
+    assert signed_in("refresh", "acme").returncode == 1
+
+    told = signed_in("status")
+
+    assert told.returncode == 1
+    assert "✗" in told.stdout
+    (row,) = rows(signed_in("status", "--json"))
+    assert row["broken"] is True
+
+
+def test_a_provider_that_cannot_be_used_is_shown_beside_the_others(signed_in: Typed, tmp_path: Path) -> None:
+    with open(tmp_path / "authflow.toml", "a") as file:
+        file.write('[providers.globex]\ntype = "openid"\nclient_id = "x"\n')
+
+    told = signed_in("status")
+
+    assert told.returncode == 1
+    assert "✓ Ada Lovelace" in told.stdout
+    assert "globex: issuer missing" in told.stdout
+
+
+# ── token, refresh ──
+
+
+def test_a_token_is_valid_and_alone_on_standard_output(signed_in: Typed, acme: DevProvider) -> None:
+    told = signed_in("token", "acme")
+
+    assert acme.accepts(told.stdout.removesuffix("\n"))
+    assert told.stderr == ""
+
+
+def test_a_header_is_a_whole_line_for_curl(signed_in: Typed, acme: DevProvider) -> None:
+    told = signed_in("token", "acme", "--header")
+
+    assert told.stdout.startswith("Authorization: Bearer ")
+    assert acme.accepts(told.stdout.split()[-1])
+
+
+def test_a_token_that_has_to_live_longer_is_renewed_first(signed_in: Typed) -> None:
+    first = signed_in("token", "acme").stdout
+
+    assert signed_in("token", "acme").stdout == first
+    assert signed_in("token", "acme", "--min-ttl", "3599").stdout != first
+
+
+def test_a_renewal_gives_another_token(signed_in: Typed) -> None:
+    first = signed_in("token", "acme").stdout
+
+    told = signed_in("refresh", "acme")
+
+    assert "can be renewed" in told.stdout
+    assert signed_in("token", "acme").stdout != first
+
+
+@pytest.mark.parametrize("command", ["token", "refresh", "export"])
+def test_without_a_session_the_command_that_makes_one_is_named(typed: Typed, command: str) -> None:
+    told = typed(command, "acme")
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "authflow login acme" in told.stderr
+
+
+# ── accounts ──
+
+
+def test_the_account_that_signed_in_last_is_meant_until_another_is_chosen(signed_in: Typed) -> None:
+    first = signed_in("token", "acme").stdout
+    assert signed_in("login", "acme", "--account", "work").returncode == 0
+    work = signed_in("token", "acme").stdout
+    assert work != first
+
+    assert signed_in("switch", "acme").returncode == 0
+
+    assert signed_in("token", "acme").stdout == first
+    assert signed_in("token", "acme", "--account", "work").stdout == work
+    assert [(one["account"], one["active"]) for one in rows(signed_in("accounts", "--json"))] == [
+        ("", True), ("work", False),
+    ]  # fmt: skip
+
+
+def test_an_account_that_is_not_there_cannot_be_chosen(signed_in: Typed) -> None:
+    told = signed_in("switch", "acme", "home")
+
+    assert told.returncode == 2
+    assert "authflow login acme --account home" in told.stderr
+
+
+def test_signing_in_again_changes_nothing(signed_in: Typed, acme: DevProvider) -> None:
+    before = acme.count("token")
+
+    told = signed_in("login", "acme")
+
+    assert told.returncode == 0
+    assert "You are signed in already." in told.stderr
+    assert acme.count("token") == before
+
+
+# ── logout ──
+
+
+def test_signing_out_ends_the_tokens_at_the_provider(signed_in: Typed, acme: DevProvider) -> None:
+    token = signed_in("token", "acme").stdout.strip()
+
+    told = signed_in("logout", "acme")
+
+    assert (told.returncode, told.stdout) == (
+        0, "✓ acme: signed out; revoked: refresh token and access token.\n",
+    )  # fmt: skip
+    assert not acme.accepts(token)
+    assert "not signed in" in signed_in("status").stdout
+
+
+def test_signing_out_everywhere_reaches_every_account(signed_in: Typed) -> None:
+    signed_in("login", "acme", "--account", "work")
+
+    told = signed_in("logout", "--all")
+
+    assert told.stdout.count("signed out") == 2
+    assert rows(signed_in("accounts", "--json")) == []
+
+
+def test_signing_out_here_only_leaves_the_provider_alone(signed_in: Typed, acme: DevProvider) -> None:
+    token = signed_in("token", "acme").stdout.strip()
+
+    assert signed_in("logout", "acme", "--local").returncode == 0
+    assert acme.accepts(token)
+
+
+def test_a_provider_that_cannot_be_told_is_exit_1_and_signed_out_all_the_same(
+    signed_in: Typed, acme: DevProvider
+) -> None:
+    acme.fail_next("revoke", 500, "down", times=9)
+
+    told = signed_in("logout", "acme")
+
+    assert told.returncode == 1
+    assert "signed out" in told.stdout
+    assert "could not be told" in told.stdout
+    assert signed_in("status", "acme").returncode == 1
+
+
+def test_signing_out_of_nothing_in_particular_is_a_wrong_call(typed: Typed) -> None:
+    assert typed("logout").returncode == 2
+
+
+# ── export and import ──
+
+
+def test_a_session_moves_to_another_machine_under_a_passphrase(signed_in: Typed, tmp_path: Path) -> None:
+    told = signed_in("export", "acme", "--output", "acme.session", AUTHFLOW_PASSPHRASE="open sesame")
+    assert told.returncode == 0
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "acme.session").stat().st_mode) == 0o600
+    assert "not signed in" in signed_in("status").stdout
+
+    elsewhere = {"HOME": str(tmp_path / "another"), "AUTHFLOW_PASSPHRASE": "open sesame"}
+    told = signed_in("import", "acme", "acme.session", **elsewhere)
+
+    assert told.returncode == 0, told.stderr
+    assert "signed in as Ada Lovelace" in told.stdout
+    assert signed_in("refresh", "acme", **elsewhere).returncode == 0
+
+
+def test_another_passphrase_opens_nothing(signed_in: Typed) -> None:
+    signed_in("export", "acme", "--output", "acme.session", AUTHFLOW_PASSPHRASE="open sesame")
+
+    told = signed_in("import", "acme", "acme.session", AUTHFLOW_PASSPHRASE="sesame")
+
+    assert told.returncode == 2
+    assert "does not open" in told.stderr
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_lost(signed_in: Typed, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+
+    told = signed_in("export", "acme", "--output", "precious", AUTHFLOW_PASSPHRASE="open sesame")
+
+    assert told.returncode == 1
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert signed_in("status", "acme").returncode == 0
+
+
+def test_a_token_that_flet_saved_signs_in(signed_in: Typed, tmp_path: Path, acme: DevProvider) -> None:
+    from authflow.crypto import encrypt
+
+    token = signed_in("token", "acme").stdout.strip()
+    signed_in("logout", "acme", "--local")
+    (tmp_path / "flet").write_text(encrypt(json.dumps({"access_token": token, "scope": ["openid"]}), "open sesame"))
+
+    told = signed_in("import", "acme", "flet", "--from", "flet", AUTHFLOW_PASSPHRASE="open sesame")
+
+    assert told.returncode == 0, told.stderr
+    assert signed_in("token", "acme").stdout.strip() == token
+
+
+# ── what goes wrong ──
+
+
+def test_without_a_key_nothing_is_begun(authflow, acme: DevProvider, browser, tmp_path: Path) -> None:
+    env = {**configure(tmp_path, acme), "BROWSER": browser(), "AUTHFLOW_SEALING_KEY": ""}
+
+    told = authflow("login", "acme", env=env)
+
+    assert told.returncode == 2
+    assert "AUTHFLOW_SEALING_KEY" in told.stderr
+    assert acme.requests == []
+
+
+def test_another_key_does_not_open_the_sessions_and_does_not_lose_them(signed_in: Typed) -> None:
+    told = signed_in("status", AUTHFLOW_SEALING_KEY="A" * 43)
+
+    assert told.returncode == 1
+    assert "✗ cannot be read" in told.stdout
+    assert signed_in("status", "acme").returncode == 0
+
+
+def test_a_store_can_be_chosen(signed_in: Typed, tmp_path: Path) -> None:
+    with open(tmp_path / "authflow.toml", "a") as file:
+        file.write('[store]\ntype = "sqlite"\npath = "sessions.db"\n')
+
+    assert signed_in("status", "acme").returncode == 1
+    assert signed_in("login", "acme").returncode == 0
+    assert signed_in("status", "acme").returncode == 0
+    assert (tmp_path / "sessions.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('type = "sqllite"\n', "line 10: store: type is no store"),
+        ('type = "redis"\n', "store of type redis needs url_env"),
+        ('type = "redis"\nurl_env = "NO_SUCH_VARIABLE"\n', "line 11: store: the environment has no NO_SUCH_VARIABLE"),
+        ('pth = "here"\n', "line 10: store: a store of type file has no setting pth"),
+    ],
+)
+def test_a_store_that_cannot_be_is_refused_with_its_line(typed: Typed, tmp_path: Path, table: str, said: str) -> None:
+    with open(tmp_path / "authflow.toml", "a") as file:
+        file.write(f"\n[store]\n{table}")
+
+    told = typed("status")
+
+    assert told.returncode == 2
+    assert said in told.stderr
+
+
+def test_a_mistyped_table_is_named(typed: Typed, tmp_path: Path) -> None:
+    with open(tmp_path / "authflow.toml", "a") as file:
+        file.write('[stor]\ntype = "sqlite"\n')
+
+    told = typed("status")
+
+    assert told.returncode == 2
+    assert "Did you mean [store]?" in told.stderr
+
+
+def test_every_command_shows_an_example(authflow) -> None:
+    from authflow.cli.main import COMMANDS
+
+    for name in COMMANDS:
+        told = authflow(name, "--help")
+        assert told.returncode == 0, name
+        assert "Example" in told.stdout, name
