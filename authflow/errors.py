@@ -392,6 +392,28 @@ class AccountSelectionRequired(OAuthError):
     hint = NOBODY_WAS_ASKED
 
 
+class AuthorizationPending(OAuthError):
+    """RFC 8628 §3.5: the human has not answered yet. The session goes on asking."""
+
+    code = "authorization_pending"
+    recovery = Recovery.RETRY_AT
+
+
+class SlowDown(OAuthError):
+    """RFC 8628 §3.5: as `AuthorizationPending`, and asked too often. The session waits 5 s more between two polls."""
+
+    code = "slow_down"
+    recovery = Recovery.RETRY_AT
+
+
+class ExpiredToken(OAuthError):
+    """RFC 8628 §3.5: the human did not answer while the device code was good."""
+
+    code = "expired_token"
+    recovery = Recovery.SIGN_IN_AGAIN
+    hint = "Sign in again: a new code is shown."
+
+
 def oauth_error(error: object, description: object = None, **facts: Any) -> OAuthError:
     """The error class that belongs to an RFC code, its text made printable."""
     code = printable(error, 128)
@@ -534,7 +556,9 @@ class TemporarilyUnavailable(SessionError):
 
 def login_failed(cause: AuthflowError) -> LoginFailed:
     """The `LoginFailed` that a caller of `login` or `complete` sees for `cause`; raise it `from cause`."""
-    kind = LoginDenied if isinstance(cause, AccessDenied) else LoginFailed
+    kind: type[LoginFailed] = LoginFailed
+    if isinstance(cause, (AccessDenied, ExpiredToken)):
+        kind = LoginDenied if isinstance(cause, AccessDenied) else LoginTimedOut
     return kind(
         cause.message,
         code=cause.code,

@@ -217,8 +217,51 @@ def exchange(
         resource=resource,
     )  # fmt: skip
     answer = yield from ask_for_tokens(provider, metadata, build, Phase.EXCHANGE, binding)
-    token = to_token(answer, now=now, requested_scope=scope)
+    return (
+        yield from accept(
+            provider,
+            metadata,
+            directory,
+            answer,
+            code=code,
+            nonce=nonce,
+            scope=scope,
+            now=now,
+            max_age=max_age,
+            acr_values=acr_values,
+            asked_claims=asked_claims,
+            front_claims=front_claims,
+            fetch_user=fetch_user,
+            fetch_groups=fetch_groups,
+            binding=binding,
+        )
+    )
 
+
+def accept(
+    provider: Provider,
+    metadata: ServerMetadata,
+    directory: Directory,
+    answer: TokenResponse,
+    *,
+    scope: Sequence[str],
+    now: float,
+    code: str | None = None,
+    nonce: str | None = None,
+    max_age: float | None = None,
+    acr_values: Sequence[str] = (),
+    asked_claims: Mapping[str, Any] | None = None,
+    front_claims: Mapping[str, Any] | None = None,
+    own_claims: Mapping[str, str] | None = None,
+    fetch_user: bool = True,
+    fetch_groups: bool = False,
+    binding: Binding | None = None,
+) -> Flow[Granted]:
+    """Tokens that a token endpoint gave, checked, and whose they are; the arguments are those of `exchange`.
+
+    `own_claims`: what the ID token must say, if it says anything there. Raises `TokensRefused`.
+    """
+    token = to_token(answer, now=now, requested_scope=scope)
     with_tokens = _identify(
         provider,
         metadata,
@@ -231,6 +274,7 @@ def exchange(
         acr_values=acr_values,
         asked_claims=asked_claims or {},
         front_claims=front_claims,
+        own_claims=own_claims or {},
         fetch_user=fetch_user,
         fetch_groups=fetch_groups,
         binding=binding,
@@ -588,13 +632,14 @@ def _identify(
     directory: Directory,
     *,
     token: Token,
-    code: str,
+    code: str | None,
     nonce: str | None,
     now: float,
     max_age: float | None,
     acr_values: Sequence[str],
     asked_claims: Mapping[str, Any],
     front_claims: Mapping[str, Any] | None,
+    own_claims: Mapping[str, str],
     fetch_user: bool,
     fetch_groups: bool,
     binding: Binding | None,
@@ -615,6 +660,11 @@ def _identify(
             asked_claims=asked_claims,
         )  # fmt: skip
         _check_agreement(claims, front_claims)
+        for name, value in own_claims.items():
+            if claims.get(name, value) != value:
+                raise ValidationFailed(
+                    "The ID token belongs to another request.", check=name, hint="Begin again.", phase=Phase.VALIDATE
+                )
         token = _opened(provider, token)
 
     profile: Profile | None = None

@@ -27,7 +27,7 @@ _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
         "story", "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code",
-        "end_session_url", "unrevoked",
+        "end_session_url", "unrevoked", "user_code", "device_code",
         "client_secret", "registration_access_token", "initial_access_token", "software_statement",
     }
 )  # fmt: skip
@@ -229,6 +229,15 @@ class User(Mapping[str, Any]):
         return f"User(id={self.id!r})"
 
 
+class Polled(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the tokens of a login without a redirect are asked for with: the `device_code` of RFC 8628, the
+    `auth_req_id` of CIBA. `interval`: seconds between two polls. `user_code`: where the provider wants that too."""
+
+    code: str
+    interval: float
+    user_code: str | None = None
+
+
 class PendingRef(msgspec.Struct, frozen=True, gc=False):
     """A pending attempt as the session's record names it: public id, hash of its state, deadline."""
 
@@ -243,8 +252,8 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     `key` is the session's; `beside` says that the attempt runs beside a live session. `binding_hash` ties
     the callback to the browser that began; only loopback and paste do without. `max_age`, `acr_values`,
     `asked_claims` (the `claims` parameter) and `response_type` are what the answer is held to; `jarm`: it must be
-    a signed JWT. `used_at` is set by the one
-    callback that won; `outcome` is what it came to, for the same callback arriving again.
+    a signed JWT. `grant` is `device_code` or `ciba` for one that no redirect ends, with what it polls by in `polled`.
+    `used_at` is set by the one callback that won; `outcome` is what it came to, for the same callback arriving again.
     """
 
     attempt: str
@@ -268,6 +277,8 @@ class Pending(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=Tru
     issuer: str = ""  # where it was found out only by the login: whom was asked
     response_type: str = "code"
     jarm: bool = False
+    grant: str = ""
+    polled: Polled | None = None
     app_data: Any = None
     story: bytes | None = None  # what whoever records has to say of it so far; with the key of its hashes
     used_at: float | None = None

@@ -103,6 +103,21 @@ class AuthorizationRequest:
         return self._begun.expires_at
 
     @property
+    def user_code(self) -> str | None:
+        """What the human enters at `verification_uri` (RFC 8628 §3.2); None where there is a redirect."""
+        return None if self._begun.told is None else self._begun.told.user_code
+
+    @property
+    def verification_uri(self) -> str | None:
+        """The page to open on any device."""
+        return None if self._begun.told is None else self._begun.told.verification_uri
+
+    @property
+    def verification_uri_complete(self) -> str | None:
+        """The page with the code in its URL, for a QR code; None where the provider makes none."""
+        return None if self._begun.told is None else self._begun.told.verification_uri_complete
+
+    @property
     def attempt(self) -> str:
         """The attempt's public name; events of a step-up carry it."""
         return self._begun.attempt

@@ -1,11 +1,13 @@
-"""How a human is reached: loopback and browser, paste, app link, web. `base.py` is the contract."""
+"""How a human is reached: loopback and browser, paste, app link, web, device code. `base.py` is the contract."""
 
 from .app_link import AppLink
 from .base import CONTINUE, Agent, Callback, FixedRedirect, Listener, Page
 from .browser import Surroundings, open_browser, surroundings
+from .device_code import DeviceCode
 from .loopback import Loopback
 from .pages import render
 from .paste import Paste
+from .polling import Instructions, PollingAgent
 from .web import Web
 
 __all__ = [
@@ -13,11 +15,14 @@ __all__ = [
     "Agent",
     "AppLink",
     "Callback",
+    "DeviceCode",
     "FixedRedirect",
+    "Instructions",
     "Listener",
     "Loopback",
     "Page",
     "Paste",
+    "PollingAgent",
     "Surroundings",
     "Web",
     "open_browser",

@@ -40,7 +40,7 @@ from ..events import AuthEvent, Origin
 from ..protocol.callback import CallbackParams, read_callback
 from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
-from ..protocol.step import Wait
+from ..protocol.step import Flow, Wait
 from ..records import Key, Pending, Profile, SessionRecord, shared_scope
 from . import whose
 from .data import Completion
@@ -101,6 +101,8 @@ def _check_belongs(
 ) -> None:
     if pending is None:
         raise CallbackRejected("No sign-in with this state is waiting.", hint=NO_LOGIN_HERE, check="state")
+    if pending.grant:  # no redirect belongs to it: its state has another use, or none
+        raise CallbackRejected("No sign-in with this state waits for a redirect.", hint=NO_LOGIN_HERE, check="state")
     if expected is not None and str(expected.key) != pending.key:
         raise CallbackRejected("This callback belongs to another session.", hint=NO_LOGIN_HERE, check="state")
     if Key.parse(pending.key).provider not in house.providers:
@@ -139,6 +141,7 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
     _tell_recorder(s, pending, params)
     try:
         metadata, said = yield from _check(s, run, pending, params)
+        yield from enter_exchange(s, run, pending)
     except AuthflowError as error:
         yield Do(partial(finish_pending, house, params.state, None, error.info), house.store.blocking)
         raise
@@ -148,7 +151,11 @@ def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) 
         raise
     left: list[bool] = []
     try:
-        event: AuthEvent = yield Own(_see_through(s, run, pending, metadata, said, left))
+        binding = Binding.of(pending.dpop_key, house.directory.nonces)
+        redeeming = authorizing.redeem(
+            s.provider, metadata, house.directory, pending, said, now=ledger.now(), binding=binding
+        )
+        event: AuthEvent = yield Own(see_through(s, run, pending, metadata, params.state, redeeming, left))
     except AuthflowError:
         raise
     except BaseException:
@@ -175,7 +182,7 @@ def _tell_recorder(s: SessionCore, pending: Pending, params: CallbackParams) -> 
 def _check(
     s: SessionCore, run: Run, pending: Pending, params: CallbackParams
 ) -> Op[tuple[ServerMetadata, CallbackParams]]:
-    """Whether the answer is the issuer's and good; the first that is drops the other pending attempts."""
+    """Whether the answer is the issuer's and good."""
     house, now = s._house, run.ledger.now()
     try:
         metadata = yield from prepare(s, issuer=pending.issuer)
@@ -186,7 +193,13 @@ def _check(
         )
     except AuthflowError as error:
         raise (yield from fail(s, run, pending.attempt, error, Phase.CALLBACK)) from error
-    now = run.ledger.now()
+    return metadata, said
+
+
+def enter_exchange(s: SessionCore, run: Run, pending: Pending) -> Op[None]:
+    """Commits `callback`: the provider's answer is here. It drops the other pending attempts. Raises
+    `CallbackRejected` when the attempt has ended meanwhile."""
+    house, now = s._house, run.ledger.now()
     facts = Facts(now=now, origin=Origin.PROVIDER, attempt=pending.attempt, deadline=now + EXCHANGE_SECONDS)
     rivals = tuple(ref for ref in run.record.pending if ref.attempt != pending.attempt)
     try:
@@ -199,40 +212,42 @@ def _check(
     if rivals:
         yield Do(partial(remove_pending, house, rivals), house.store.blocking)
     yield Tell(s._outbox)
-    return metadata, said
 
 
-def _see_through(
-    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, said: CallbackParams, left: list[bool]
+def see_through(
+    s: SessionCore,
+    run: Run,
+    pending: Pending,
+    metadata: ServerMetadata,
+    state: str,
+    flow: Flow[Granted],
+    left: list[bool],
 ) -> Op[AuthEvent]:
-    """The exchange, and how it ended kept for the same callback coming again. Whoever waits may leave (`left`):
-    then the manager tells what came of it."""
+    """The exchange by `flow`, and how it ended kept for the same callback coming again. Whoever waits may leave
+    (`left`): then the manager tells what came of it."""
     house = s._house
     outcome: AuthEvent | None = None
     failure: ErrorInfo | None = None
     try:
-        outcome = yield from _exchange(s, run, pending, metadata, said)
+        outcome = yield from _exchange(s, run, pending, metadata, flow)
     except AuthflowError as error:
         failure = error.info
         raise
     finally:
-        yield Do(partial(finish_pending, house, said.state, outcome, failure), house.store.blocking)
+        yield Do(partial(finish_pending, house, state, outcome, failure), house.store.blocking)
         if left:
             s._outbox.hand_over()
     return outcome
 
 
 def _exchange(
-    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, said: CallbackParams
+    s: SessionCore, run: Run, pending: Pending, metadata: ServerMetadata, flow: Flow[Granted]
 ) -> Op[AuthEvent]:
-    """The code against tokens, the tokens checked and stored. Whoever waits may leave; this goes on."""
+    """What `flow` brings, the tokens checked and stored. Whoever waits may leave; this goes on."""
     house = s._house
     refused: flows.TokensRefused | None = None
     try:
-        binding = Binding.of(pending.dpop_key, house.directory.nonces)
-        granted = yield from reach(s, authorizing.redeem(
-            s.provider, metadata, house.directory, pending, said, now=run.ledger.now(), binding=binding
-        ), story=pending.attempt)  # fmt: skip
+        granted = yield from reach(s, flow, story=pending.attempt)
     except flows.TokensRefused as error:
         refused = error
     except AuthflowError as error:

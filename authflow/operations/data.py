@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
+from ..agents.polling import Instructions
 from ..core import Run
 from ..drive import Mailbox
 from ..errors import (
     ErrorInfo,
 )
 from ..events import AuthEvent
-from ..records import Key, Redacted, Token
+from ..records import Key, Polled, Redacted, Token
 
 
 class LoginOptions(msgspec.Struct, frozen=True):
@@ -49,6 +50,8 @@ class Begun(Redacted, msgspec.Struct, frozen=True):
     run: Run
     mailbox: Mailbox
     request_object: str | None = None
+    told: Instructions | None = None
+    polled: Polled | None = None
 
     def __repr__(self) -> str:
         return f"Begun(attempt={self.attempt!r})"

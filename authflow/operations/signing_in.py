@@ -21,6 +21,7 @@ from .. import authorizing
 from ..agents.base import Agent, Callback, Page
 from ..agents.browser import opener_failed, show_url
 from ..agents.loopback import Loopback
+from ..agents.polling import PollingAgent
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import Run, SessionCore
@@ -45,6 +46,7 @@ from ..protocol.dpop import jkt, new_key
 from ..protocol.rar import build_authorization_details
 from ..protocol.step import Call
 from ..records import Pending, PendingRef
+from . import polling
 from .callback import receive, recognise
 from .data import Begun, LoginOptions
 from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go
@@ -61,7 +63,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     house = s._house
     yield Do(s._tick, house.store.blocking)
     agent: Agent = options.agent or Web(_web_redirect(s, options))
-    in_process = agent.waits
+    in_process, polls = agent.waits, isinstance(agent, PollingAgent)
     if isinstance(agent, Web) and not s.owner and not house.single_user:
         raise OwnerRequired(
             "A web login needs an owner, or every visitor would share one session.",
@@ -74,11 +76,11 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     pending = Pending(
         attempt=secrets.token_hex(4),
         key=str(s.key),
-        code_verifier=secrets.token_urlsafe(48),
+        code_verifier="" if polls else secrets.token_urlsafe(48),
         redirect_uri=listener.redirect_uri,
         created_at=now,
         deadline=now + options.timeout,
-        nonce=secrets.token_urlsafe(32) if s.provider.openid else None,
+        nonce=secrets.token_urlsafe(32) if s.provider.openid and not polls else None,
         scope=_scope(s, run, options),
         beside=run.beside,
         epoch=s._run.record.epoch,
@@ -92,6 +94,7 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         resource=options.resource,
         response_type=s.provider.response_type,
         jarm="jwt" in (s.provider.response_mode or ""),
+        grant=agent.grant if isinstance(agent, PollingAgent) else "",
         # A step-up may come without a refresh token; then the old one is kept, and its key with it.
         dpop_key=(s._run.record.dpop_key if run.beside else None) or new_key(s.provider),
         app_data=options.app_data,
@@ -122,6 +125,9 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         if house.providers[s.key.provider].enrols:  # only now it is known whom to ask, and what the API wants
             pending = replace(pending, issuer=metadata.issuer, scope=_scope(s, run, options))
             yield Do(partial(restate_pending, house, state, pending), house.store.blocking)
+        if isinstance(agent, PollingAgent):
+            asked = _authorization_params(options, pending)
+            return (yield from polling.ask(s, run, agent, pending, state, metadata, asked, mailbox))
         request = build_authorization_request(
             s.provider,
             redirect_uri=pending.redirect_uri,
@@ -192,7 +198,10 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
         unseen: AuthflowError | None = None
         try:
             s._show = show
-            yield Call(partial(show, begun.url), blocking=opener is None)
+            if begun.told is not None:
+                yield Call(partial(options.agent.show, begun.told), blocking=not options.agent.asynchronous)
+            else:
+                yield Call(partial(show, begun.url), blocking=opener is None)
         except AuthflowError as error:
             unseen = error
         except Exception as error:
@@ -226,6 +235,8 @@ def _open_with(opener: Callable[[str], object], url: str) -> object:
 
 def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
     """Waits for the redirect, or for the end of the attempt. Raises `LoginFailed`."""
+    if begun.polled is not None:
+        return (yield from polling.wait(s, begun, begun.polled))
     run = begun.run
     run.attend(begun.attempt)
     try:

@@ -26,6 +26,7 @@ from .urls import add_query, check_endpoint
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
+LONGEST_CODE = 4096  # characters of a device_code or auth_req_id
 LONGEST_LIFETIME = 10 * 365 * 86_400.0  # seconds; what is said to live longer lives this long
 
 _TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+")  # RFC 6750 b64token and what providers add (| : !), no space
@@ -167,6 +168,17 @@ def to_token(
         id_token=response.id_token or (previous.id_token if previous else None),
         extra={**(previous.extra if previous else {}), **response.extra},
     )
+
+
+def grant_text(members: Mapping[str, Any], name: str, what: str) -> str | None:
+    """A code or identifier that will be sent back in a form (RFC 6749 §A.11); None where there is none. Raises
+    `ResponseInvalid`."""
+    value = members.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_CODE or not _GRANT_CHARACTERS.fullmatch(value):
+        raise ResponseInvalid(f"The {what} has an unusable {name}.", phase=Phase.AUTHORIZE)
+    return value
 
 
 def with_id_token(token: Token, id_token: str | None) -> Token:

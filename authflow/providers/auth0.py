@@ -57,6 +57,7 @@ class Auth0(Provider):
             scopes=("openid", "offline_access") if offline else ("openid",),
             user_scopes=("profile", "email"),
             authorization_params={} if audience is None else {"audience": audience},
+            device_params={} if audience is None else {"audience": audience},
             loopback_port=8484,
             api_origins=(f"https://{domain}",),
         )

@@ -101,6 +101,10 @@ class DataFields(TypedDict, total=False):
     device_authorization_endpoint: str | None
     pushed_authorization_request_endpoint: str | None
     jwks_uri: str | None
+    device_params: Mapping[str, str]
+    device_grant_type: str
+    device_fields: Mapping[str, str]
+    device_sends_user_code: bool
     scope_separator: str
     client_id_param: str
     client_secret_param: str
@@ -206,6 +210,10 @@ class Provider:
     userinfo_method: Literal["GET", "POST"] = "GET"
     userinfo_params: Mapping[str, str] = field(default_factory=dict)
     error_fields: tuple[str, str] = ("error", "error_description")
+    device_params: Mapping[str, str] = field(default_factory=dict)  # of the device authorization request
+    device_grant_type: str = "urn:ietf:params:oauth:grant-type:device_code"  # Amazon: "device_code"
+    device_fields: Mapping[str, str] = field(default_factory=dict)  # RFC 8628's name → the provider's own in its answer
+    device_sends_user_code: bool = False  # a poll must hold the user_code too (Amazon)
     error_codes: Mapping[str, str] = field(default_factory=dict)  # the provider's own code → the RFC's
     id_path: str = "sub"  # dotted path in the profile; also name_path, email_path, picture_path
     name_path: str = "name"
@@ -424,10 +432,10 @@ _SEQUENCES = frozenset({"scopes", "user_scopes", "group_scopes", "api_origins", 
 _MAPPINGS = frozenset(
     {
         "authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases",
-        "assertion_headers",
+        "assertion_headers", "device_params", "device_fields",
     }
 )  # fmt: skip
-_JOINED = ("authorization_params", "token_params", "userinfo_params", "required_claims")
+_JOINED = ("authorization_params", "token_params", "userinfo_params", "device_params", "required_claims")
 _ENDPOINTS = (
     "authorization_endpoint",
     "token_endpoint",

@@ -32,6 +32,9 @@ _ERROR_CODES = {
     "bad_refresh_token": "invalid_grant",
     "incorrect_client_credentials": "invalid_client",
     "redirect_uri_mismatch": "invalid_request",
+    "device_flow_disabled": "unauthorized_client",
+    "incorrect_device_code": "invalid_grant",
+    "token_expired": "expired_token",
 }
 
 
@@ -43,6 +46,8 @@ class GitHub(Provider):
     Redirect URI: register `http://127.0.0.1/callback/github` for programs on the user's machine; GitHub lets
     the port vary on loopback and wants the path to lie below the registered one. A web application registers
     its own https URI.
+
+    Signing in by code (`agent=DeviceCode()`) is a switch in the application's settings, and needs no client secret.
 
     Tokens: an OAuth app's token does not expire and has no refresh token. A GitHub App with expiring tokens
     gets one, good for one use. Both kinds need the client secret for the exchange.

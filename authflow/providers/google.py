@@ -4,7 +4,8 @@ Vendor's page: https://developers.google.com/identity/openid-connect/openid-conn
 
 Quirks kept here: a refresh token comes only with `access_type=offline`, and again only with `prompt=consent`;
 ID tokens may name the issuer without its scheme; granted scopes come back under longer names; `hd` in the
-request is a wish, in the ID token a fact.
+request is a wish, in the ID token a fact; a sign-in by code calls its page `verification_url`, and its quota error
+`error_code`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Google(Provider):
     Redirect URI: a client of the type "Desktop app" needs none registered, `http://127.0.0.1` works with any
     port. A client of the type "Web application" needs the exact URI, port included: give `redirect_uri` or
     `loopback_port`.
+
+    Signing in by code (`agent=DeviceCode()`) needs a client of the type "TVs and Limited Input devices", with its
+    secret, and admits few scopes: https://developers.google.com/identity/protocols/oauth2/limited-input-device
 
     Refresh tokens do not rotate. Google ends them after six months without use, after seven days while the
     consent screen is in testing, and when a user has too many of them.
@@ -66,6 +70,9 @@ class Google(Provider):
             authorization_params={**params, **domain},
             required_claims=domain,
             algorithms=("RS256",),
+            device_fields={"verification_uri": "verification_url"},
+            error_fields=("error_code", "error_description"),
+            error_codes={"rate_limit_exceeded": "temporarily_unavailable"},
             rotation="none",
             api_origins=tuple(f"https://{api}.googleapis.com" for api in _APIS),
         )

@@ -81,6 +81,7 @@ class Microsoft(Provider):
             id_path="{oid}.{tid}",  # made by fetch_user; no path leads to it, so nothing else can stand in
             groups_claim="groups",
             algorithms=("RS256",),
+            error_codes={"authorization_declined": "access_denied", "bad_verification_code": "invalid_grant"},
             rotation="none",
             loopback_host="localhost",
             api_origins=("https://graph.microsoft.com",),

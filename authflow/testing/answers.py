@@ -50,6 +50,8 @@ def id_token(
         claims["acr"] = grant.acr
     if nonce is not None:
         claims["nonce"] = nonce
+    if grant.request_id is not None:
+        claims["urn:openid:params:jwt:claim:auth_req_id"] = grant.request_id
     claims = provider.tamper.apply("id_token_claims", claims)
     signed = provider.sign(claims)
     token: str = provider.tamper.apply("id_token", encrypted(provider, grant.client_id, "id_token", signed))

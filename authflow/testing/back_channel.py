@@ -15,6 +15,7 @@ from .answers import RESPONSE_MODES, RESPONSE_TYPES, encrypted, id_token, profil
 from .back_end import GRANT_TYPES
 from .grants import Refused
 from .messages import NO_STORE, read_form, refusal
+from .other_screen import CIBA_GRANT, DEVICE_GRANT
 from .proofs import ALGORITHMS, SHARED
 from .protected_api import badly_proved, unauthorized
 
@@ -64,7 +65,10 @@ class BackChannel:
             "response_types_supported": list(RESPONSE_TYPES),
             "response_modes_supported": list(RESPONSE_MODES),
             "authorization_signing_alg_values_supported": [self._provider.algorithm],
-            "grant_types_supported": ["authorization_code", "refresh_token", *GRANT_TYPES],
+            "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT, CIBA_GRANT, *GRANT_TYPES],
+            "device_authorization_endpoint": f"{url}/device_authorization",
+            "backchannel_authentication_endpoint": f"{url}/bc-authorize",
+            "backchannel_token_delivery_modes_supported": ["poll", "ping"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._provider.algorithm],
             "scopes_supported": ["openid", "profile", "email", "groups", "offline_access"],

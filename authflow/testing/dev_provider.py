@@ -52,6 +52,7 @@ from .grants import DEFAULT_CLIENT, DEFAULT_USERS, DevClient, DevUser, Grants, I
 from .lies import Lie
 from .logouts import build_front_channel_url, build_logout_token, send_logout_tokens
 from .observed import Gate, Hold, Request, Tamper, host_of
+from .other_screen import CIBA_GRANT, DEVICE_GRANT, OtherScreen
 from .pages import tint_of
 from .proofs import Proofs
 from .protected_api import METADATA_PATH, PATH, Demand, ProtectedAPI
@@ -82,6 +83,10 @@ _OIDC_ENDPOINTS = {
     "/introspect": "introspect",
     "/par": "par",
     "/jwks": "jwks",
+    "/device_authorization": "device_authorization",
+    "/device": "device",
+    "/bc-authorize": "ciba",
+    "/phone": "phone",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
     REGISTRATION_PATH: "register",
@@ -91,6 +96,8 @@ _OIDC_ENDPOINTS = {
 _GITHUB_ENDPOINTS = {
     "/login/oauth/authorize": "authorize",
     "/login/oauth/access_token": "token",
+    "/login/device/code": "device_authorization",
+    "/login/device": "device",
     "/user": "userinfo",
     "/user/emails": "emails",
     "/user/teams": "teams",
@@ -176,6 +183,7 @@ class DevProvider:
         self._registration = Registration(self)
         self.client_secret_ttl: float | None = None
         self.reads_client_documents = False
+        self.other_screen = OtherScreen(self)
         self._gate = Gate(self._starlette(), self._endpoint_of, {*self._endpoints().values(), "other"})
         self._gate.issuer_host = lambda: host_of(self.url)
         self.client(DEFAULT_CLIENT, redirect_uris=["http://127.0.0.1/callback", "http://[::1]/callback"])
@@ -260,11 +268,14 @@ class DevProvider:
         *,
         backchannel_logout_uri: str | None = None,
         frontchannel_logout_uri: str | None = None,
+        ciba_ping: Callable[[str, Mapping[str, str]], object] | None = None,
     ) -> DevClient:
         """Registers a client, or registers it anew. A secret is made when none is given; None: a public client.
 
         With `keys` (public JWKs) it must sign its assertions; `dpop`: it must prove a key for its tokens (RFC 9449).
         A redirect URI on a loopback IP literal fits any port (RFC 8252 §7.3), every other byte for byte.
+        `ciba_ping(authorization, body)` is called when a user has answered (CIBA ping), and must return at once;
+        without it the client polls.
         """
         secret = random_secret() if client_secret == "" else client_secret
         self.note(secret)
@@ -277,6 +288,7 @@ class DevProvider:
             dpop,
             backchannel_logout_uri=backchannel_logout_uri,
             frontchannel_logout_uri=frontchannel_logout_uri,
+            ciba_ping=ciba_ping,
         )
         self.clients[client_id] = made
         return made
@@ -541,6 +553,9 @@ class DevProvider:
                 client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace, jkt
             )
             return renewed, False
+        if grant_type in (DEVICE_GRANT, CIBA_GRANT):
+            grant = self.other_screen.redeem(form, client)
+            return self.grants.issue(grant, now, ttl, refreshable=self.refresh_tokens, jkt=jkt), True
         if grant_type in GRANT_TYPES and self.style == "oidc":
             return issue_without_human(self, form, client, jkt), True
         if not grant_type:
@@ -548,7 +563,7 @@ class DevProvider:
         raise Refused("unsupported_grant_type", "There is no such grant here.")
 
     def _starlette(self) -> Starlette:
-        routes: list[Route] = [*self._api.routes(), Route("/favicon.ico", _no_icon)]
+        routes: list[Route] = [*self._api.routes(), *self.other_screen.routes(), Route("/favicon.ico", _no_icon)]
         if self.style == "github":
             routes += self._front.routes("/login/oauth/authorize") + GitHubStyle(self).routes()
         else:

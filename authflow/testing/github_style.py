@@ -27,6 +27,7 @@ REFRESH_SECONDS = 15_897_600  # what GitHub says of its refresh tokens: six mont
 
 _ERRORS = {
     "invalid_client": ("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect."),
+    "slow_down": ("slow_down", "Too many requests have been made in the same timeframe."),
     "invalid_grant": ("bad_verification_code", "The code passed is incorrect or expired."),
     "bad_refresh_token": ("bad_refresh_token", "The refresh token passed is incorrect or expired."),
     "unsupported_grant_type": ("unsupported_grant_type", "The grant_type is not served."),

@@ -95,6 +95,7 @@ class DevClient:
     must_push: bool = False
     encrypts: dict[str, tuple[str, str, Mapping[str, Any]]] = field(default_factory=dict)
     signs_userinfo: bool = False
+    ciba_ping: Callable[[str, Mapping[str, str]], object] | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False)
@@ -111,6 +112,7 @@ class Grant:
     resource: tuple[str, ...] = ()
     jkt: str | None = None
     authorization_details: list[Any] | None = None
+    request_id: str | None = None
     ended: bool = False
 
 

@@ -31,6 +31,7 @@ SECRET_PARAMS = frozenset(
     {
         "state", "nonce", "code", "code_verifier", "refresh_token", "access_token", "token", "id_token",
         "id_token_hint", "client_secret", "client_assertion", "assertion", "password", "transaction",
+        "device_code", "auth_req_id", "client_notification_token",
     }
 )  # fmt: skip
 
@@ -39,6 +40,7 @@ TAMPERABLE = frozenset(
         "metadata", "jwks", "id_token_claims", "id_token_header", "id_token", "token_response", "userinfo", "emails",
         "teams", "callback_params", "resource_metadata", "introspection", "registration", "logout_token_claims",
         "logout_token_header", "logout_token", "response_claims", "response", "userinfo_header", "userinfo_jwt",
+        "device_response", "ciba_response",
     }
 )  # fmt: skip
 
@@ -58,16 +60,11 @@ class Request(NamedTuple):
 class Tamper(dict[str, Callable[[Any], Any]]):
     """Lies, by name: each gets what would be sent and returns what is sent instead (or changes it in place).
 
-<<<<<<< HEAD
-    `metadata`, `resource_metadata`, `jwks`, `token_response`, `userinfo`, `introspection`, `registration`, and the
-    claims and headers of ID and logout tokens and of answers by JARM (`id_token_claims`, `logout_token_header`,
-    `response_claims`, …) get a dict, `emails` and `teams` a list, `id_token`, `logout_token` and `response` the
-    finished string, `callback_params` a dict (it may return a list of pairs, to say a thing twice).
-=======
-    `metadata`, `resource_metadata`, `jwks`, `id_token_claims`, `id_token_header`, `token_response`, `userinfo` get a
-    dict, `emails` and `teams` a list, `id_token` the finished string, `callback_params` a dict (it may return a list of
-    pairs, to say a thing twice). `token_answer` and so on get the whole HTTP answer, an `Answer`.
->>>>>>> 5123580 (wip)
+    `metadata`, `resource_metadata`, `jwks`, `token_response`, `userinfo`, `introspection`, `registration`,
+    `device_response`, `ciba_response`, and the claims and headers of ID and logout tokens and of answers by JARM
+    (`id_token_claims`, `logout_token_header`, …) get a dict, `emails` and `teams` a list, `id_token`,
+    `logout_token` and `response` the finished string, `callback_params` a dict (it may return a list of pairs, to say a
+    thing twice). `token_answer` and so on get the whole HTTP answer, an `Answer`.
     """
 
     def __setitem__(self, name: str, lie: Callable[[Any], Any]) -> None:

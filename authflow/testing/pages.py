@@ -191,6 +191,20 @@ def consent_page(
     )
 
 
+def enter_code_page(label: str, action: str, problem: str = "", tint: str = "") -> str:
+    """Where the code of another device is entered (RFC 8628 §3.3)."""
+    lead = problem or "Enter the code that your other device shows."
+    return _page(
+        "Connect a device",
+        label,
+        f'<h1>Connect a device</h1><p class="lead">{escape(lead)}</p>'
+        f'<form method="post" action="{escape(action)}">'
+        '<p><label>Code <input class="code" name="user_code" autocomplete="off" autocapitalize="characters" required>'
+        '</label></p><div class="answers one"><button class="button go">Continue</button></div></form>',
+        tint,
+    )
+
+
 def sign_out_page(label: str, action: str, transaction: str, tint: str = "") -> str:
     """Asks whether to sign out, when no ID token says who asks (RP-Initiated Logout §2)."""
     return _page(

@@ -42,7 +42,7 @@ def _github(dev: DevProvider, client: DevClient, settings: Mapping[str, Any]) ->
         token_endpoint=f"{url}/login/oauth/access_token",
         userinfo_endpoint=f"{url}/user",
         revocation_endpoint=f"{url}/applications/{client.client_id}/token",
-        device_authorization_endpoint=None,
+        device_authorization_endpoint=f"{url}/login/device/code",
     )
 
 

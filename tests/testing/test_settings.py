@@ -23,7 +23,7 @@ def test_one_that_poses_as_github_is_a_github() -> None:
         assert (hub.name, hub.issuer) == ("hub", f"{dev.url}/login/oauth")
         endpoints = [hub.authorization_endpoint, hub.token_endpoint, hub.userinfo_endpoint, hub.revocation_endpoint]
         assert all(endpoint and endpoint.startswith(dev.url) for endpoint in endpoints)
-        assert hub.device_authorization_endpoint is None
+        assert hub.device_authorization_endpoint == f"{dev.url}/login/device/code"
 
 
 @pytest.mark.parametrize("style", ["oidc", "github"])

@@ -1,0 +1,89 @@
+"""What agents without a redirect have in common: they tell the human what to do elsewhere, and the session polls.
+
+Rule: such an agent opens nothing and waits for nothing. It shows `Instructions`, whose texts are made printable before
+they get here; an application that puts them on a page of its own still escapes them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from .base import FixedRedirect
+from .browser import check_url
+from .qr import qr_code
+
+if TYPE_CHECKING:
+    from ..providers.base import Provider
+
+
+class Instructions(msgspec.Struct, frozen=True):
+    """What the human is to do: open `verification_uri` on any device and enter `user_code`; or open
+    `verification_uri_complete`, which holds the code (made for a QR code).
+
+    `label` names the provider, `expires_in` is how long there is (seconds), `notice` why it is done this way.
+    """
+
+    label: str
+    expires_in: float
+    user_code: str | None = None
+    verification_uri: str | None = None
+    verification_uri_complete: str | None = None
+    notice: str = ""
+
+    @property
+    def text(self) -> str:
+        """The same in a few lines, for a terminal."""
+        minutes = max(1, round(self.expires_in / 60))
+        lines = [self.notice] if self.notice else []
+        if self.verification_uri is not None:
+            lines += [
+                f"To sign in to {self.label}, open this page on any device:",
+                "",
+                f"    {self.verification_uri}",
+                "",
+                f"and enter the code:  {self.user_code}",
+                "",
+                f"Do it only if it was you who began this here. The code is good for {minutes} min.",
+            ]
+        return "\n".join(lines)
+
+
+class PollingAgent:
+    """The base of these agents. `show(instructions)` tells the human; under asyncio it may be a coroutine function."""
+
+    waits = True
+    grant: ClassVar[str]
+
+    def __init__(self, show: Callable[[Instructions], object] | None = None, *, notice: str = "") -> None:
+        self._show = show or _on_terminal
+        self.notice = notice
+
+    def listen(self, provider: Provider) -> FixedRedirect:
+        """There is no redirect; what it names is for the registration of a client that has none yet."""
+        return FixedRedirect(provider.redirect_uri or f"http://127.0.0.1{provider.callback_path}")
+
+    def open(self, url: str) -> object:
+        """Shows a URL that the human may open later: the provider's own logout page. Raises `InsecureURL`."""
+        print(f"To sign out of the provider as well, open:\n\n    {check_url(url)}\n")
+        return None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `show` is awaited."""
+        return iscoroutinefunction(self._show)
+
+    def show(self, instructions: Instructions) -> object:
+        """Tells the human. What the application's own function raises ends the login."""
+        return self._show(instructions)
+
+
+def _on_terminal(instructions: Instructions) -> None:
+    print(f"\n{instructions.text}\n", flush=True)
+    if instructions.verification_uri_complete is not None:
+        drawn = qr_code(instructions.verification_uri_complete)
+        if drawn is not None:
+            print(f"Or scan this:\n\n{drawn}", flush=True)
