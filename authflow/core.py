@@ -32,7 +32,7 @@ from .protocol.dpop import Binding
 from .protocol.step import Moment
 from .protocol.urls import origin_of
 from .providers.base import Provider
-from .records import Key, SessionRecord, Token, User, decode_profile
+from .records import Key, SessionRecord, Target, Token, User, decode_profile
 from .sealing import Sealer, Vault
 from .signals import SIGNALS, Outbox, Signals, SignalsView, SignalView
 from .stores import Store
@@ -212,9 +212,9 @@ class SessionCore:
     """
 
     __slots__ = (
-        "__weakref__", "_asked", "_auth", "_beside", "_binding", "_bindings", "_due", "_flight", "_flown", "_fresh",
-        "_house", "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox", "_provider", "_refusal", "_run",
-        "_seq", "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
+        "__weakref__", "_asked", "_auth", "_beside", "_binding", "_bindings", "_due", "_flight", "_flown",
+        "_flown_for", "_fresh", "_house", "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox",
+        "_provider", "_refusal", "_run", "_seq", "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
     )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
@@ -229,6 +229,7 @@ class SessionCore:
         self._due: tuple[float, float] | None = None
         self._flight: Flight[Any] | None = None
         self._flown = 0  # the epoch of the session that it renews
+        self._flown_for: Target | None = None  # what else than the session's own token it is to bring
         self._waiting = False
         self._show: Callable[[str], object] | None = None  # how this process's last login showed its URL
         self._beside: Run | None = None
@@ -450,6 +451,19 @@ class SessionCore:
             self._sure_until = min(fresh[2], monotonic + self._house.sure_seconds)
             return True
         return False
+
+    def _further(self, target: Target) -> Token | None:
+        """The token that the session has for something else, good or not."""
+        return next((one.token for one in self._run.record.further if one.target == target), None)
+
+    def _fresh_further(self, target: Target, min_ttl: float) -> Token | None:
+        """The same, if it can be handed out without asking."""
+        if self._settled().state not in LIVE:
+            return None
+        token, now = self._further(target), self._run.ledger.now()
+        if token is None or not renewal.is_alive(token, now, min_ttl):
+            return None
+        return token if now < renewal.renew_token_at(token, self._jitter) else None
 
     def _tick(self) -> bool:
         """Does what the clock demands now, and only that; True if there is something to tell. May block."""

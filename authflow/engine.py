@@ -22,7 +22,7 @@ from transitions import Event, Machine, Transition
 from .chart import CHART, LIVE, PENDING, Row, State, Trigger, allowed
 from .errors import ErrorInfo, InvalidTransition, Recovery
 from .events import AuthEvent, Origin
-from .records import Claim, Key, PendingRef, Profile, SessionRecord, Token
+from .records import Claim, Further, Key, PendingRef, Profile, SessionRecord, Token
 
 MOST_PENDING: Final = 5
 
@@ -106,6 +106,8 @@ class Tokens(msgspec.Struct, frozen=True):
     token: Token
     issuer: str = ""
     subject: str = ""
+    further: tuple[Further, ...] = ()
+    resource: tuple[str, ...] = ()
     dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None
@@ -313,6 +315,8 @@ def _put_tokens(record: SessionRecord, facts: Facts) -> SessionRecord:
         token=got.token,
         issuer=got.issuer or record.issuer,
         subject=got.subject or record.subject,
+        further=got.further,
+        resource=got.resource,
         dpop_key=got.dpop_key,
         claims=got.claims or record.claims,
         profile=got.profile or record.profile,

@@ -331,6 +331,14 @@ class UnsupportedResponseType(OAuthError):
     recovery = Recovery.FIX_CONFIGURATION
 
 
+class InvalidTarget(OAuthError):
+    """RFC 8707 §2: the provider issues no token for that API to this login."""
+
+    code = "invalid_target"
+    recovery = Recovery.FIX_CONFIGURATION
+    hint = "Ask for that API when signing in: login(resource=[…])."
+
+
 class InvalidScope(OAuthError):
     """RFC 6749 §4.1.2.1, §5.2."""
 

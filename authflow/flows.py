@@ -291,6 +291,7 @@ def refresh(
     token: Token,
     claims: Mapping[str, Any] | None,
     scope: Sequence[str] | None = None,
+    resource: str | None = None,
     now: float,
     binding: Binding | None = None,
 ) -> Flow[Granted]:
@@ -302,7 +303,9 @@ def refresh(
     """
     if not token.refresh_token:
         raise InvalidCall("There is no refresh token.", hint="Sign in again.", phase=Phase.REFRESH)
-    build = partial(build_refresh_request, provider, metadata, refresh_token=token.refresh_token, scope=scope)
+    build = partial(
+        build_refresh_request, provider, metadata, refresh_token=token.refresh_token, scope=scope, resource=resource
+    )
     answer = yield from ask_for_tokens(provider, metadata, build, Phase.REFRESH, binding)
     renewed = to_token(answer, now=now, requested_scope=scope or (), previous=token)
     try:

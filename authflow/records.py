@@ -295,11 +295,26 @@ class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retries: int = 0
 
 
+class Target(NamedTuple):
+    """What an access token is for: an API (RFC 8707), a scope, or both. As for the login where one is empty."""
+
+    resource: str = ""
+    scope: tuple[str, ...] = ()
+
+
+class Further(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An access token beside the session's own, for something else."""
+
+    target: Target
+    token: Token
+
+
 class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Everything a session is, as data: what a store keeps under the session's key.
 
     `epoch` grows with every login and every logout: it says *which* login this is. `generation` grows with
     every set of tokens inside an epoch. `profile` and `claims` are kept as JSON bytes and decoded on demand.
+    `further` holds access tokens for other APIs, got with the refresh token; `resource` what the login asked for.
     `dpop_key` is the private JWK that the tokens are bound to (RFC 9449).
     """
 
@@ -311,10 +326,12 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
     issuer: str = ""
     subject: str = ""
     token: Token | None = None
+    further: tuple[Further, ...] = ()
     dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None
     scope: tuple[str, ...] = ()
+    resource: tuple[str, ...] = ()
     fetch_user: bool = True
     fetch_groups: bool = False
     pending: tuple[PendingRef, ...] = ()

@@ -75,6 +75,11 @@ def renew_token_at(token: Token, jitter: float = 0.0) -> float:
     return token.expires_at - margin * (1.0 - 0.2 * jitter)
 
 
+def is_alive(token: Token, now: float, min_ttl: float = 0.0) -> bool:
+    """Whether it is good for at least `min_ttl` seconds."""
+    return token.expires_at is None or token.expires_at - now > max(0.0, min_ttl)
+
+
 def pause(failures: int, jitter: float, retry_after: float | None) -> float:
     """Seconds until the next try: full jitter over 1 s · 2ⁿ, at most 5 min; `Retry-After` is a floor, capped."""
     ceiling = min(LONGEST_PAUSE, 2.0 ** min(failures, 12))

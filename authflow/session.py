@@ -12,13 +12,14 @@ from . import operations
 from .agents.loopback import Loopback
 from .core import Attempt, House, SessionCore
 from .drive import AsyncShell, Op, SyncShell, closed_error
-from .errors import ConfigurationError, InvalidCall, NotSupported
+from .errors import ConfigurationError, InvalidCall
 from .events import AuthEvent, StepUp
 from .operations import Begun, Completion, LoginOptions, LogoutResult
 from .protocol.asked_claims import build_claims_parameter
 from .protocol.authorization import OUR_PARAMETERS
 from .protocol.rar import build_authorization_details
-from .records import Token
+from .protocol.urls import origin_of
+from .records import Target, Token
 
 if TYPE_CHECKING:
     from .agents.base import Agent
@@ -235,15 +236,26 @@ class Session(SessionCore):
     def token(self, min_ttl: float = 0.0, resource: str | None = None, scope: Sequence[str] | None = None) -> Token:
         """The present token, renewed first when that is due: once, whoever asks.
 
-        `min_ttl`: seconds it must still live. Raises `SignInRequired`, `TemporarilyUnavailable`.
+        `min_ttl`: seconds it must still live. `resource` (RFC 8707) or `scope`: not the login's own token but one for
+        that API, or with that part of the scope; it is got with the refresh token and kept beside. Raises
+        `SignInRequired`, `TemporarilyUnavailable`, `InvalidTarget`, `InvalidScope`.
         """
         fresh = self._fresh
         if fresh is not None and not min_ttl and resource is None and scope is None:
             monotonic = self._house.monotonic()
             if monotonic < self._sure_until or self._is_fresh(fresh, monotonic):
                 return fresh[0]
-        refuse_resource(resource, scope)
-        return self._do(operations.token(self, min_ttl))
+        target = target_of(self, resource, scope)
+        if target is None:
+            return self._do(operations.token(self, min_ttl))
+        found = self._fresh_further(target, min_ttl)
+        return found if found is not None else self._do(operations.token_for(self, target, min_ttl))
+
+    def auth_for(self, resource: str | None = None, scope: Sequence[str] | None = None) -> SessionAuth:
+        """`auth` for another API: its tokens are those of `token(resource=…, scope=…)`, and go to that API too."""
+        from .auth import SessionAuth
+
+        return SessionAuth(Elsewhere(self, resource, scope))
 
     def refresh(self) -> AuthEvent | None:
         """Renews the token now, or joins the renewal under way. Raises why it could not."""
@@ -391,8 +403,17 @@ class AsyncSession(SessionCore):
             monotonic = self._house.monotonic()
             if monotonic < self._sure_until or self._is_fresh(fresh, monotonic):
                 return fresh[0]
-        refuse_resource(resource, scope)
-        return await self._do(operations.token(self, min_ttl))
+        target = target_of(self, resource, scope)
+        if target is None:
+            return await self._do(operations.token(self, min_ttl))
+        found = self._fresh_further(target, min_ttl)
+        return found if found is not None else await self._do(operations.token_for(self, target, min_ttl))
+
+    def auth_for(self, resource: str | None = None, scope: Sequence[str] | None = None) -> SessionAuth:
+        """See `Session.auth_for`."""
+        from .auth import SessionAuth
+
+        return SessionAuth(AsyncElsewhere(self, resource, scope))
 
     async def refresh(self) -> AuthEvent | None:
         """See `Session.refresh`."""
@@ -578,10 +599,66 @@ def session_auth(session: Session | AsyncSession) -> SessionAuth:
     return session._auth
 
 
-def refuse_resource(resource: str | None, scope: Sequence[str] | None) -> None:
-    """Tokens for other resources (RFC 8707) are not there yet; the call says so rather than lie."""
-    if resource is not None or scope is not None:
-        raise NotSupported(
-            "token(resource=…, scope=…) is not available in this version.",
-            hint="Ask for the scope at sign-in: login(scope=[…]).",
+def target_of(s: SessionCore, resource: str | None, scope: Sequence[str] | None) -> Target | None:
+    """What a token is asked for; None when that is the login's own. Raises `ConfigurationError`, `InsecureURL`."""
+    if isinstance(scope, str) or not all(isinstance(one, str) for one in scope or ()):
+        raise ConfigurationError("scope must be a list of strings.", hint=f"Write scope=[{str(scope)!r}].")
+    if resource is not None and (not isinstance(resource, str) or ":" not in resource or "#" in resource):
+        raise ConfigurationError(
+            "resource must be the absolute URI of an API, without a fragment.", hint='resource="https://api.example.com/".'
         )
+    if not scope and (resource is None or s._settled().resource[:1] == (resource,)):
+        return None
+    return Target(resource or "", tuple(dict.fromkeys(scope or ())))
+
+
+class Elsewhere:
+    """A session, as `auth_for` shows it to another API."""
+
+    def __init__(self, session: Session, resource: str | None, scope: Sequence[str] | None) -> None:
+        self._session = session
+        self._resource, self._scope = resource, scope
+        self._target = target_of(session, resource, scope)
+        self.prove = session.prove
+        self.learn_nonce = session.learn_nonce
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        return origins_with(self._session, self._resource)
+
+    def token(self) -> Token:
+        return self._session.token(resource=self._resource, scope=self._scope)
+
+    def renew_if_current(self, access_token: str) -> Token:
+        if self._target is None:
+            return self._session.renew_if_current(access_token)
+        return self._session._do(operations.token_for(self._session, self._target, 0.0, access_token))
+
+
+class AsyncElsewhere:
+    """The twin of `Elsewhere`."""
+
+    def __init__(self, session: AsyncSession, resource: str | None, scope: Sequence[str] | None) -> None:
+        self._session = session
+        self._resource, self._scope = resource, scope
+        self._target = target_of(session, resource, scope)
+        self.prove = session.prove
+        self.learn_nonce = session.learn_nonce
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        return origins_with(self._session, self._resource)
+
+    async def token(self) -> Token:
+        return await self._session.token(resource=self._resource, scope=self._scope)
+
+    async def renew_if_current(self, access_token: str) -> Token:
+        if self._target is None:
+            return await self._session.renew_if_current(access_token)
+        return await self._session._do(operations.token_for(self._session, self._target, 0.0, access_token))
+
+
+def origins_with(s: SessionCore, resource: str | None) -> frozenset[str]:
+    """Where a session's tokens may go, and the API that this one is for."""
+    own = origin_of(resource) if resource and resource.startswith(("https://", "http://")) else None
+    return s.allowed_origins if own is None else s.allowed_origins | {own}

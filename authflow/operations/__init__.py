@@ -16,7 +16,7 @@ from .ending import cancel, sign_in_required
 from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
 from .parting import complete_logout
-from .renewing import launch_renewal, refresh, renew_after, token
+from .renewing import launch_renewal, refresh, renew_after, token, token_for
 from .saved import dump, dump_token, restore, restore_stored, seal
 from .signed_out_there import back_channel_logout, front_channel_logout
 from .signing_in import begin, login, wait
@@ -59,6 +59,7 @@ __all__ = [
     "sign_in_required",
     "sign_out",
     "token",
+    "token_for",
     "update_registration",
     "wait",
 ]

@@ -271,7 +271,7 @@ def _exchange(
             scope=shared_scope(pending.scope),
             fetch_user=pending.fetch_user,
             fetch_groups=pending.fetch_groups,
-            tokens=tokens_of(granted, run.ledger.now(), pending.dpop_key),
+            tokens=replace(tokens_of(granted, run.ledger.now(), pending.dpop_key), resource=pending.resource),
         )
         event: AuthEvent = yield Do(partial(run.ledger.commit, Trigger.AUTHENTICATE, facts), house.store.blocking)
         yield Do(partial(_leave_if_ended, s, pending, names), house.store.blocking)

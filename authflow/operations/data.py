@@ -102,6 +102,7 @@ class Saved(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     token: Token
     issuer: str = ""
     subject: str = ""
+    resource: tuple[str, ...] = ()
     dpop_key: bytes | None = None
     claims: bytes | None = None
     profile: bytes | None = None

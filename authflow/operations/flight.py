@@ -21,12 +21,13 @@ from .. import flows, renewal
 from ..chart import LIVE, State, Trigger
 from ..core import SessionCore
 from ..drive import REFRESH, Do, Op
-from ..engine import Facts
+from ..engine import Facts, Tokens
 from ..errors import (
     AuthflowError,
     DeadlineExceeded,
     InvalidGrant,
     InvalidTransition,
+    OAuthError,
     Phase,
     Sent,
     StoreError,
@@ -35,7 +36,7 @@ from ..events import AuthEvent, Origin
 from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Wait
-from ..records import Claim, SessionRecord, Token
+from ..records import Claim, Further, SessionRecord, Target, Token
 from ..renewal import Answer, Move, View
 from .callback import tokens_of
 from .ending import sign_in_required, unavailable
@@ -47,6 +48,7 @@ Outcome = tuple[AuthflowError | None, AuthEvent | None]
 
 _UNSAVED_PAUSES: Final = (0.2, 0.5, 1.0)
 _LOOK_AGAIN: Final = 0.1  # seconds between two looks at another process's renewal
+MOST_FURTHER: Final = 32  # access tokens of one session for other APIs; the oldest makes room
 _MOST_LOOKS: Final = 1_000
 
 
@@ -57,8 +59,10 @@ class Unkept(NamedTuple):
     tokens: Token
 
 
-def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
+def renew(s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None = None) -> Op[Outcome]:
     """Renews what was `asked` once; gives the error (for whoever asked) and the event that told of the end.
+
+    With a `target`, the refresh token brings an access token for that, and the session's own stays.
 
     `asked` is the record that the caller judged by. When another process has renewed it since, also in the
     moment before this flight began, there is nothing left to do.
@@ -71,7 +75,7 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Outcome]:
     try:
         if lock is not None:  # it saves work only: without it the claims of several processes would race
             yield Do(lock.__enter__, True)
-        event = yield from _renew_once(s, origin, asked)
+        event = yield from _renew_once(s, origin, asked, target)
     except AuthflowError as error:
         return error, None
     finally:
@@ -94,15 +98,17 @@ def lease(s: SessionCore) -> float:
     return 2 * s.provider.timeout + 5.0
 
 
-def _renew_once(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[AuthEvent | None]:
+def _renew_once(
+    s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None
+) -> Op[AuthEvent | None]:
     record = yield from _claim(s, origin, asked)
     if record is None:
         return None
     s._outbox.hand_over()
     while True:
-        metadata, came = yield from _present(s, record)
+        metadata, came = yield from _present(s, record, target)
         if isinstance(came, Granted):
-            return (yield from _store(s, record, metadata, came))
+            return (yield from _store(s, record, metadata, came, target))
         if isinstance(came, Unkept):
             event = yield from _give_up_token(s, record, came.error)
             yield from discard(s, metadata, came.tokens)
@@ -113,6 +119,9 @@ def _renew_once(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[Auth
             return (yield from _refused(s, record, came))
         move = renewal.after_answer(answer, s.provider.rotation, _retries(record))
         _note(s, "after_answer", move, answer=answer.value, retries=_retries(record))
+        if target is not None and isinstance(came, OAuthError) and answer is Answer.CONFIGURATION:
+            # It is this target that is refused: the session's own renewals need not wait.
+            return (yield from _commit_end(s, record, Trigger.DEFER, came, reason="target_refused"))
         if move is not Move.RETRY:
             return (yield from _defer(s, record, came, answer, move))
         record = yield from _claim_again(s, record)
@@ -194,7 +203,9 @@ def _keep(s: SessionCore, view: View) -> Op[None]:
     raise spent
 
 
-def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, Granted | Unkept | AuthflowError]]:
+def _present(
+    s: SessionCore, record: SessionRecord, target: Target | None
+) -> Op[tuple[ServerMetadata, Granted | Unkept | AuthflowError]]:
     """The token request itself, while the lease runs."""
     house, ledger = s._house, s._run.ledger
     metadata = ServerMetadata()
@@ -215,7 +226,8 @@ def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, 
                 house.directory,
                 token=cast(Token, record.token),
                 claims=claims_of(record),
-                scope=record.scope,
+                scope=record.scope if target is None else target.scope or record.scope,
+                resource=next(iter(record.resource), None) if target is None else target.resource or None,
                 now=ledger.now(),
                 binding=Binding.of(record.dpop_key, house.directory.nonces),
             ),
@@ -232,11 +244,13 @@ def _present(s: SessionCore, record: SessionRecord) -> Op[tuple[ServerMetadata, 
     return metadata, granted
 
 
-def _store(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[AuthEvent | None]:
+def _store(
+    s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted, target: Target | None
+) -> Op[AuthEvent | None]:
     """New tokens: stored or revoked."""
     house, ledger = s._house, s._run.ledger
     now = ledger.now()
-    facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=tokens_of(granted, now, record.dpop_key))
+    facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=_tokens(record, granted, target, now))
     for delay in (*_UNSAVED_PAUSES, None):
         try:
             event: AuthEvent = yield Do(
@@ -258,6 +272,22 @@ def _store(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, gran
             yield from discard(s, metadata, unwanted)
             return told
     raise StoreError("The renewed session could not be stored.")
+
+
+def _tokens(record: SessionRecord, granted: Granted, target: Target | None, now: float) -> Tokens:
+    """What the record keeps: the new tokens; or its own token with the new refresh token, and one for `target`."""
+    tokens = replace(tokens_of(granted, now, record.dpop_key), resource=record.resource)
+    if target is None or record.token is None:
+        return replace(tokens, further=record.further)
+    got = granted.token
+    lively = (one for one in record.further if one.target != target and renewal.is_alive(one.token, now))
+    made = Further(target, replace(got, refresh_token=None, id_token=None))
+    return replace(
+        tokens,
+        token=replace(record.token, refresh_token=got.refresh_token),
+        refresh_at=record.refresh_at,
+        further=(*lively, made)[-MOST_FURTHER:],
+    )
 
 
 def _lost(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[None]:

@@ -7,7 +7,7 @@ Rule 2: while the old token lives, nobody fails because it could not be renewed.
 from __future__ import annotations
 
 import hmac
-from typing import Any
+from typing import Any, Final
 
 from .. import renewal
 from ..chart import LIVE
@@ -18,9 +18,11 @@ from ..errors import (
     NotSupported,
 )
 from ..events import AuthEvent, Origin
-from ..records import SessionRecord, Token
+from ..records import SessionRecord, Target, Token
 from .ending import sign_in_required, unavailable
 from .flight import Outcome, renew
+
+_MOST_FLIGHTS: Final = 8  # of others, that a caller waits for before its own
 
 
 def token(s: SessionCore, min_ttl: float) -> Op[Token]:
@@ -98,7 +100,7 @@ def refresh(s: SessionCore) -> Op[AuthEvent | None]:
     return event
 
 
-def launch_renewal(s: SessionCore, origin: Origin, seen: SessionRecord) -> Any:
+def launch_renewal(s: SessionCore, origin: Origin, seen: SessionRecord, target: Target | None = None) -> Any:
     """The one renewal of this session that is under way, begun now if there is none.
 
     `seen` is the record that the caller judged by. If one has ended since, the caller gets that one (None:
@@ -109,13 +111,61 @@ def launch_renewal(s: SessionCore, origin: Origin, seen: SessionRecord) -> Any:
             if _attempts(seen) != _attempts(s._run.record):
                 return s._flight
             s._flown = seen.epoch  # a renewal of an earlier login is none of this one's
-            s._flight = s._house.shell.launch(str(s.key), renew(s, origin, seen))
+            s._flown_for = target
+            s._flight = s._house.shell.launch(str(s.key), renew(s, origin, seen, target))
         return s._flight
 
 
 def _attempts(record: SessionRecord) -> tuple[int, int, int]:
     """Differs after every renewal, whether it came to tokens or not."""
     return record.epoch, record.generation, record.failures
+
+
+def token_for(s: SessionCore, target: Target, min_ttl: float, refused: str | None = None) -> Op[Token]:
+    """An access token for something else than the login's (RFC 8707), got with the refresh token: once for all who
+    ask, stored as a renewal is. `refused`: the access token that an API did not take.
+
+    Raises `SignInRequired`, `InvalidCall` without a refresh token, `TemporarilyUnavailable`, and the provider's
+    refusal (`InvalidTarget`, `InvalidScope`).
+    """
+    blocking = s._house.store.blocking
+    yield Do(s._run.ledger.load, blocking)
+    for _ in range(_MOST_FLIGHTS):
+        if (yield Do(s._tick, blocking)):
+            s._outbox.hand_over()
+        record, now = s._run.record, s._run.ledger.now()
+        if record.state not in LIVE or record.token is None:
+            raise sign_in_required(s)
+        found = s._further(target)
+        if found is not None and found.access_token == refused:
+            found = None
+        alive = found is not None and renewal.is_alive(found, now, min_ttl)
+        if alive and found is not None and now < renewal.renew_token_at(found, s._jitter):
+            return found
+        if record.token.refresh_token is None:
+            raise InvalidCall(
+                f"{s.provider.label} gave no refresh token, so no token for another API can be had.",
+                hint="Ask for one at sign-in (offline_access, where the provider has it).",
+            )
+        if not record.renewable or (record.retry_at is not None and now < record.retry_at):
+            if alive and found is not None:
+                return found
+            raise unavailable(record, "No token for that API can be had now.")
+        flight, mine = _launch_for(s, record, target)
+        if flight is None:
+            continue
+        error, _ = yield Join(flight)
+        if mine and error is not None:
+            if alive and found is not None:
+                return found
+            raise error
+    raise unavailable(s._run.record, "Others keep renewing this session.")
+
+
+def _launch_for(s: SessionCore, seen: SessionRecord, target: Target) -> tuple[Any, bool]:
+    """The renewal that is under way, and whether it is for `target`; begun now if there is none."""
+    flight = launch_renewal(s, Origin.USER, seen, target)
+    return flight, s._flown_for == target
 
 
 def renew_after(s: SessionCore, access_token: str) -> Op[Token]:

@@ -117,6 +117,7 @@ def _commit_restored(
     tokens = tokens_of(granted, ledger.now(), kept.dpop_key, profile=profile)
     tokens = replace(
         tokens,
+        resource=kept.resource,
         issuer=tokens.issuer or metadata.issuer or s.provider.issuer or "",
         subject=tokens.subject or _subject(s, profile),
         claims=tokens.claims or kept.claims,
@@ -176,6 +177,7 @@ def dump(s: SessionCore) -> Saved:
         token=record.token,
         issuer=record.issuer,
         subject=record.subject,
+        resource=record.resource,
         dpop_key=record.dpop_key,
         claims=record.claims,
         profile=record.profile,
@@ -247,6 +249,7 @@ def _renew_saved(s: SessionCore, metadata: ServerMetadata, kept: Saved, options:
             token=kept.token,
             claims=_kept_grant(kept).claims,
             scope=kept.scope,
+            resource=next(iter(kept.resource), None),
             now=s._run.ledger.now(),
             binding=Binding.of(kept.dpop_key, s._house.directory.nonces),
         ))

@@ -77,7 +77,7 @@ def _sign_out_there(
     persisted = yield Do(ledger.persist, house.store.blocking)
     yield Do(partial(whose.leave_quietly, house, s.key, ended), house.store.blocking)
     orphans, ledger.orphans = ledger.orphans, ()
-    held = [token for token in (ended.token, *orphans) if token is not None]
+    held = [token for token in (ended.token, *(one.token for one in ended.further), *orphans) if token is not None]
 
     revoked: dict[str, bool] = {}
     errors: list[ErrorInfo] = []

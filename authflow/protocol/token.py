@@ -69,11 +69,15 @@ def build_refresh_request(
     *,
     refresh_token: str,
     scope: Sequence[str] | None = None,
+    resource: str | None = None,
 ) -> httpx.Request:
-    """A refresh (RFC 6749 §6). `scope` is left out where the provider does not want it repeated."""
+    """A refresh (RFC 6749 §6). `scope` is left out where the provider does not want it repeated; `resource` is the
+    API that the access token is for (RFC 8707 §2.2)."""
     form = {**provider.token_params, "grant_type": "refresh_token", "refresh_token": refresh_token}
     if scope and provider.refresh_scope:
         form["scope"] = provider.scope_separator.join(scope)
+    if resource:
+        form["resource"] = resource
     return _build(provider, metadata, moment, form)
 
 

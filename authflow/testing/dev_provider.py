@@ -549,8 +549,9 @@ class DevProvider:
             if "refresh_token" not in form:
                 raise Refused("invalid_request", "refresh_token is missing.")
             scope = form.get("scope", "").replace(",", " ").split()
+            resource = tuple(form.get("resource", "").split())
             renewed = self.grants.refresh(
-                client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace, jkt
+                client, form["refresh_token"], scope, now, ttl, self.rotation, self.grace, jkt, resource
             )
             return renewed, False
         if grant_type in (DEVICE_GRANT, CIBA_GRANT):

@@ -131,6 +131,7 @@ class Access:
     scope: tuple[str, ...]
     expires_at: float | None
     jkt: str | None = None
+    resource: tuple[str, ...] = ()
     revoked: bool = False
 
 
@@ -226,6 +227,7 @@ class Grants:
         rotation: Rotation,
         grace: float,
         jkt: str | None = None,
+        resource: tuple[str, ...] = (),
     ) -> Issued:
         """New tokens for a refresh token (RFC 6749 §6). Raises `Refused`.
 
@@ -243,15 +245,17 @@ class Grants:
                 raise Refused("invalid_grant", "The refresh token is bound to another key.")
             if not set(wanted) <= set(found.grant.scope):
                 raise Refused("invalid_scope", "More scope than was granted.")
+            if found.grant.resource and not set(resource) <= set(found.grant.resource):
+                raise Refused("invalid_target", "The login was not for that API.")
             if rotation == "none":
-                return self._issue(found.grant, wanted, now, ttl, None, jkt)
+                return self._issue(found.grant, wanted, now, ttl, None, jkt, resource)
             lenient = grace if rotation == "grace" else 0.0
             if found.spent_at is not None and now >= found.spent_at + lenient:
                 found.grant.ended = True
                 raise Refused("invalid_grant", "The refresh token was used before; its whole family is revoked.")
             if found.spent_at is None:
                 found.spent_at = now
-            return self._issue(found.grant, wanted, now, ttl, self._new_refresh(found.grant), jkt)
+            return self._issue(found.grant, wanted, now, ttl, self._new_refresh(found.grant), jkt, resource)
 
     def look_up(self, access_token: str, now: float) -> Access | None:
         """A usable access token, or None."""
@@ -314,9 +318,11 @@ class Grants:
         ttl: float | None,
         refresh_token: str | None,
         jkt: str | None,
+        resource: tuple[str, ...] = (),
     ) -> Issued:
         value = self._mint("access")
-        self._access[value] = Access(grant, scope, None if ttl is None else now + ttl, jkt)
+        expires_at = None if ttl is None else now + ttl
+        self._access[value] = Access(grant, scope, expires_at, jkt, resource or grant.resource)
         return Issued(grant, scope, value, refresh_token, ttl, "Bearer" if jkt is None else "DPoP")
 
     def _new_refresh(self, grant: Grant) -> str:

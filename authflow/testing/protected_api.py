@@ -69,7 +69,7 @@ class ProtectedAPI:
         if access is None:
             return unauthorized(request, resource_metadata=f"{self._provider.url}{METADATA_PATH}{PATH}")
         grant, wanted = access.grant, self.demand
-        if grant.resource and self.resource not in grant.resource:
+        if access.resource and self.resource not in access.resource:
             return unauthorized(request)
         age = self._provider.now() - grant.auth_time
         too_old = wanted.max_age is not None and age > wanted.max_age
