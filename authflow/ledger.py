@@ -102,6 +102,11 @@ class Ledger:
         """The attempt that events name now; None on the session's own walk."""
         return self._label(Facts(now=0.0))
 
+    @property
+    def exchanges_here(self) -> bool:
+        """The code of the attempt that is exchanged arrived in this process."""
+        return self._own is not None and self._own == self.record.attempt
+
     def now(self) -> float:
         """Seconds since the epoch, by whichever of the two clocks is ahead since the last change: a suspended
         machine stops the one, an administrator sets back the other."""

@@ -240,6 +240,9 @@ class _Manager(_Sessions[S]):
     def _present(self) -> list[tuple[object, str, AuthEvent]]:
         return [(session, str(session.key), session._current_event()) for session in self._house.sessions.all()]
 
+    def _present_keys(self) -> list[Key]:
+        return [session.key for session in self.sessions()]
+
     def _stored_keys(self) -> list[Key]:
         if self._house.closed:
             raise closed_error()
@@ -330,14 +333,22 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         return self[name].logout(**arguments)
 
     def logout_all(self, **arguments: Any) -> dict[Key, LogoutResult | AuthflowError]:
-        """Signs every session out; one that fails does not keep the rest."""
+        """Signs every session out, in memory or stored, of all owners; one that fails does not keep the rest.
+
+        Raises `StoreError`, after those in memory were signed out, when it cannot be read which are stored.
+        """
         results: dict[Key, LogoutResult | AuthflowError] = {}
-        for session in self.sessions():
-            try:
-                results[session.key] = session.logout(**arguments)
-            except AuthflowError as error:
-                results[session.key] = error
+        for keys in (self._present_keys, self._stored_keys):
+            for key in keys():
+                if key not in results:
+                    results[key] = self._sign_out(key, arguments)
         return results
+
+    def _sign_out(self, key: Key, arguments: dict[str, Any]) -> LogoutResult | AuthflowError:
+        try:
+            return self._find(key).logout(**arguments)
+        except AuthflowError as error:
+            return error
 
     def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
         """Finishes the login that a callback belongs to, whichever session and process began it.
@@ -434,7 +445,10 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         return reports
 
     def close(self) -> None:
-        """Cancels what is pending, ends every thread of this manager, keeps what is stored."""
+        """Cancels what is pending, ends every thread of this manager, keeps what is stored.
+
+        A web login that lies in a durable store goes on: another process completes it.
+        """
         if self._closed:
             return
         self._closed = self._house.closed = True
@@ -443,7 +457,7 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
             for session in self._house.sessions.all():
                 if session._run.record.state in PENDING or session._beside is not None:
                     with suppress(StoreError):
-                        self._run(operations.cancel(session, reason="closed"))
+                        self._run(operations.close(session))
                 session._run.ledger.persist()
         finally:
             if self._scheduler is not None:
@@ -548,12 +562,17 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
     async def logout_all(self, **arguments: Any) -> dict[Key, LogoutResult | AuthflowError]:
         """See `SessionManager.logout_all`."""
         results: dict[Key, LogoutResult | AuthflowError] = {}
-        for session in self.sessions():
-            try:
-                results[session.key] = await session.logout(**arguments)
-            except AuthflowError as error:
-                results[session.key] = error
+        for keys in (self._present_keys, self._stored_keys):
+            for key in await self._beside_loop(keys):
+                if key not in results:
+                    results[key] = await self._sign_out(key, arguments)
         return results
+
+    async def _sign_out(self, key: Key, arguments: dict[str, Any]) -> LogoutResult | AuthflowError:
+        try:
+            return await self._find(key).logout(**arguments)
+        except AuthflowError as error:
+            return error
 
     async def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
         """See `SessionManager.complete`."""
@@ -626,7 +645,8 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
         return await asyncio.to_thread(act) if self._house.store.blocking else act()
 
     async def aclose(self) -> None:
-        """Cancels what is pending, ends every task of this manager, keeps what is stored.
+        """Cancels what is pending, ends every task of this manager, keeps what is stored. A web login that lies in
+        a durable store goes on: another process completes it.
 
         Raises `ManagerClosed` on another event loop than the manager's: what it began lives on that one.
         """
@@ -643,7 +663,7 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
             for session in self._house.sessions.all():
                 if session._run.record.state in PENDING or session._beside is not None:
                     with suppress(StoreError):
-                        await self._run(operations.cancel(session, reason="closed"))
+                        await self._run(operations.close(session))
                 if session._run.ledger.unsaved is not None:
                     await self._beside_loop(session._run.ledger.persist)
         finally:

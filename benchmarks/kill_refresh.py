@@ -31,6 +31,7 @@ from .durable import KINDS, open_store, place_of
 from .stampede import KEY, TURN, Turned
 
 FOREVER = 1e9
+AT_WORK = b"!"
 
 
 def provider_at(issuer: str, secret: str, rotation: Any) -> OpenIDConnect:
@@ -43,13 +44,15 @@ def nursery(kind: str, place: str, issuer: str, secret: str, rotation: str) -> N
     """A process without threads that has everything imported. For each line it forks a child:
     `run SHIFT` renews until it is killed, `look SHIFT` renews once and says how the session is."""
 
-    def child(order: str, shift: float) -> dict[str, object]:
+    def child(order: str, shift: float, tell: int) -> dict[str, object]:
         clock = Turned()
         clock.shift = shift
         with SessionManager(
             [provider_at(issuer, secret, rotation)], store=open_store(kind, place), clock=clock, sealing_key=KEY
         ) as manager:
             session = manager["acme"]
+            if session.live:
+                os.write(tell, AT_WORK)
             while order == "run":
                 session.refresh()
             try:
@@ -64,17 +67,18 @@ def nursery(kind: str, place: str, issuer: str, secret: str, rotation: str) -> N
         pid = os.fork()
         if pid == 0:
             try:
-                said = child(order, float(shift))
+                said = child(order, float(shift), writing)
             except Exception as error:
                 said = {"error": f"{type(error).__name__}: {error}"}
             os.write(writing, json.dumps(said).encode())
             os._exit(0)
         os.close(writing)
-        print(pid, flush=True)
-        with os.fdopen(reading) as pipe:
-            said_text = pipe.read()
+        with os.fdopen(reading, "rb") as pipe:
+            begun = pipe.read(1)  # it has opened the store: from now on it renews
+            print(pid, flush=True)
+            said_json = begun.removeprefix(AT_WORK) + pipe.read()
         os.waitpid(pid, 0)
-        print(said_text or "{}", flush=True)
+        print(said_json.decode() or "{}", flush=True)
 
 
 def kill_refreshes(kind: str, rotation: Any, kills: int, seed: int) -> dict[str, object]:
@@ -109,7 +113,7 @@ def kill_refreshes(kind: str, rotation: Any, kills: int, seed: int) -> dict[str,
             sign_in()
             for _ in range(kills):
                 pid = order("run")
-                time.sleep(dice.uniform(0.02, 0.12))
+                time.sleep(dice.uniform(0.0, 0.1))
                 os.kill(pid, signal.SIGKILL)
                 nurse.stdout.readline()
                 clock.shift += TURN

@@ -12,7 +12,7 @@ from __future__ import annotations
 from .asking import discover, introspect
 from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
-from .ending import cancel, sign_in_required
+from .ending import cancel, close, sign_in_required
 from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
 from .parting import complete_logout
@@ -34,6 +34,7 @@ __all__ = [
     "back_channel_logout",
     "begin",
     "cancel",
+    "close",
     "complete",
     "complete_logout",
     "delete_registration",

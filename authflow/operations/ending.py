@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from ..agents.base import FixedRedirect
 from ..chart import PENDING, State, Trigger
 from ..core import Run, SessionCore
 from ..drive import Do, Op, Tell
@@ -50,6 +51,27 @@ def cancel(s: SessionCore, *, reason: str = "cancelled", beside_only: bool = Fal
             let_go(run, attempt)
     yield Tell(s._outbox)
     return ended
+
+
+def close(s: SessionCore) -> Op[None]:
+    """The manager closes: what is pending is cancelled, but not what another process can complete: a web login that
+    lies in a durable store waits on, and whoever waits for it in this process is told that it does not any more."""
+    if not all(_goes_on_elsewhere(s, run) for run in (s._run, s._beside) if run is not None):
+        yield from cancel(s, reason="closed")
+    for run in (s._run, s._beside):
+        if run is not None:
+            run.end(failure_of(_cancelled("closed")))
+
+
+def _goes_on_elsewhere(s: SessionCore, run: Run) -> bool:
+    if run.record.state not in PENDING:
+        return True
+    here = any(
+        not isinstance(listener, FixedRedirect) or attempt in (s._bindings or {})  # an app link's binding is here
+        for attempt, listener in tuple(run.listeners.items())
+    )
+    exchanges_here = run.record.state is State.EXCHANGING and run.ledger.exchanges_here
+    return getattr(s._house.store, "durable", True) and not here and not exchanges_here
 
 
 def fail(s: SessionCore, run: Run, attempt: str, error: AuthflowError, phase: Phase) -> Op[LoginFailed]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
 from authflow import AsyncSessionManager, SessionManager, State
+from authflow.agents import AppLink
 from authflow.errors import (
     ConfigurationError,
     InvalidCall,
@@ -18,7 +20,7 @@ from authflow.errors import (
     StoreError,
     UnknownProvider,
 )
-from authflow.stores import MemoryStore
+from authflow.stores import MemoryStore, SQLiteStore
 
 from .support import FaultyStore, Heard, World, go
 
@@ -240,6 +242,38 @@ async def test_a_manager_that_did_nothing_has_started_nothing(world: World) -> N
     assert manager["acme"].state is State.IDLE
     assert (_ours() - threads, asyncio.all_tasks() - tasks) == (set(), set())
     await go(manager.close())
+
+
+async def test_a_web_login_in_a_durable_store_survives_the_close_of_its_process(world: World, tmp_path: Path) -> None:
+    first = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    session, heard = first.owner("ada")["acme"], Heard(first)
+    request = await go(session.begin())
+    waiting = world.start(request.wait)
+    await world.eventually(lambda: session._run.attended)
+    await go(first.close())
+    (ended,) = await asyncio.gather(waiting, return_exceptions=True)
+    assert isinstance(ended, LoginCancelled)  # who waited here is told
+    assert heard.names == []  # the login has not ended
+    second = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    completion = await go(second.complete(world.walk(request.url), binding=request.binding))
+    assert completion.session.live
+
+
+async def test_closing_one_process_leaves_the_login_that_another_waits_for(world: World, tmp_path: Path) -> None:
+    first = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    second = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    url, binding = await world.callback(first.owner("ada")["acme"])
+    assert second.owner("ada")["acme"].state is State.AUTHORIZING
+    await go(second.close())
+    assert (await go(first.complete(url, binding=binding))).session.live
+
+
+async def test_a_login_that_only_this_process_can_finish_is_cancelled_by_close(world: World, tmp_path: Path) -> None:
+    manager = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    session, heard = manager["acme"], Heard(manager)
+    await go(session.begin(agent=AppLink("https://app.example/callback", lambda url: True)))
+    await go(manager.close())
+    assert heard.last("on_login_failed").reason == "closed"
 
 
 async def test_close_cancels_what_is_pending_and_says_so(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from authflow import State
 from authflow.errors import LoginCancelled, SignInRequired, StoreError
 from authflow.protocol.step import limits_of
+from authflow.stores import SQLiteStore
 
 from .support import FaultyStore, Heard, World, go
 
@@ -323,6 +325,16 @@ async def test_logout_all_signs_out_everything_and_says_how_each_went(world: Wor
     assert len(results) == 3
     assert all(result.signed_out for result in results.values())
     assert not any(session.live for session in manager.sessions())
+
+
+async def test_logout_all_ends_stored_sessions_that_nobody_has_looked_at_yet(world: World, tmp_path: Path) -> None:
+    first = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    ada = await world.sign_in(first.owner("ada")["acme"])
+    await go(first.close())
+    second = world.manager(store=SQLiteStore(tmp_path / "s.db"))
+    results = await go(second.logout_all())
+    assert results[ada.key].signed_out
+    assert not second.owner("ada")["acme"].live
 
 
 async def test_logout_all_is_not_stopped_by_one_that_fails(world: World) -> None:
