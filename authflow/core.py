@@ -52,6 +52,9 @@ SURE_SECONDS = 0.1  # so long the wall clock is not asked again whether a token 
 _NEVER = (float("inf"), float("inf"))
 RENEW_AGAIN = 30.0  # seconds until keep_fresh() asks again for a renewal of which nothing was heard
 
+# Who sees every event of every session in this process, for tests that ask what was walked. Called inline.
+OBSERVERS: list[Callable[[AuthEvent], object]] = []
+
 
 class House:
     """What the sessions of one manager share: providers, store, clock, signals, shell."""
@@ -538,6 +541,8 @@ class SessionCore:
         recorder = self._house.recorder
         if recorder is not None and planned is not None:  # before anybody who waits can ask for the trace
             recorder.event(self._key, event, planned)
+        for observe in OBSERVERS:
+            observe(event)
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
         return event
