@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -30,11 +30,13 @@ from .engine import next_deadline
 from .errors import AuthflowError, ConfigurationError, ErrorInfo, ManagerClosed, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
 from .http import AsyncHttp, Http
-from .operations import Completion, LogoutResult, LogoutReturn, ProviderLogout
+from .operations import Completion, LogoutResult
 from .providers.base import Provider
+from .reception import AsyncReception, Reception
 from .records import Key, decode_profile
+from .registering import AsyncRegistrations, Registrations
 from .sealing import KeyRing, Sealer, keys_and_vault
-from .session import AsyncAuthorizationRequest, AsyncSession, AuthorizationRequest, Session, refuse_when_closed
+from .session import AsyncSession, Session, refuse_when_closed
 from .signals import SIGNALS, AuthSignal, Signals
 from .sources import AsyncTokenSource, Sources, TokenSource
 from .stores import MemoryStore, Store
@@ -43,9 +45,7 @@ from .trace.recorder import TraceSetting, recorder_for
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from .operations.initiated import Invitation
     from .protocol.messages import ServerMetadata
-    from .protocol.registration import ClientInformation, ClientMetadata
     from .scheduler import AsyncScheduler, Scheduler
     from .trace.story import Trace
 
@@ -277,7 +277,7 @@ class _Manager(_Sessions[S]):
         raise TypeError("a manager has a colour")
 
 
-class SessionManager(_Manager[Session], Sources[TokenSource]):
+class SessionManager(_Manager[Session], Sources[TokenSource], Reception, Registrations):
     """The sessions of many providers.
 
     `store`: where sessions are kept (default: this process's memory). `single_user`: this program has one
@@ -358,69 +358,6 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
         outcome. Raises `CallbackRejected`, `CallbackAlreadyUsed`, `BindingRequired`, `LoginFailed`.
         """
         return self._do(operations.complete(self._house, callback, binding, None))
-
-    def initiate_login(
-        self,
-        request: str | Mapping[str, str],
-        *,
-        owner: str = "",
-        allowed_targets: Sequence[str] = (),
-        **arguments: Any,
-    ) -> AuthorizationRequest:
-        """Begins the login that another site asks for (OpenID Connect Core §4): send the browser to its `url`.
-
-        `request`: the URL or form that arrived at your `initiate_login_uri`. The issuer must be one of this manager's;
-        a `target_link_uri` must be among `allowed_targets` (one that ends in `/` stands for all beneath it) and is the
-        `app_data` of the `Completion`, as `{"target_link_uri": …}`. Further arguments are those of `begin`. Raises
-        `CallbackRejected`, and what `begin` raises.
-        """
-        invited = operations.read_invitation(self._house, request, allowed_targets)
-        session = self._find(Key(owner, invited.provider, ""))
-        return session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
-
-    def register(self, name: str, *, redirect_uri: str | None = None) -> ClientInformation:
-        """Registers this application with the provider now, if it is not yet (RFC 7591); a login does it by itself.
-
-        `redirect_uri`: what logins will use; without it that of the provider's settings, or loopback.
-        """
-        return self._do(operations.register(self[name], redirect_uri))
-
-    def read_registration(self, name: str) -> ClientInformation:
-        """The registration as the server has it now (RFC 7592); kept if it has changed. Raises `NotSupported` when it
-        cannot be managed, `ConfigurationError` when there is none."""
-        return self._do(operations.read_registration(self[name]))
-
-    def update_registration(self, name: str, client: ClientMetadata) -> ClientInformation:
-        """Replaces what the server knows of this application (RFC 7592)."""
-        return self._do(operations.update_registration(self[name], client))
-
-    def delete_registration(self, name: str) -> None:
-        """Ends the registration at the server, and forgets it here (RFC 7592). Its sessions cannot be renewed then."""
-        self._do(operations.delete_registration(self[name]))
-
-    def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
-        """The browser is back from the provider's logout page: `request` is its URL as it arrived.
-
-        Raises `CallbackRejected` for a state that belongs to no logout of this application, or none.
-        """
-        return self._do(operations.complete_logout(self._house, request))
-
-    def back_channel_logout(self, logout_token: str) -> ProviderLogout:
-        """The provider says that somebody signed out (OpenID Connect Back-Channel Logout 1.0): every session that is
-        meant ends, in whichever process, with `on_logout` of origin `provider`.
-
-        `logout_token`: from the form that was posted to your `backchannel_logout_uri`. Answer 200, or 400 to what
-        this raises: `ValidationFailed` for a token that fails a check.
-        """
-        return self._do(operations.back_channel_logout(self._house, logout_token))
-
-    def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
-        """The provider's page asks, in the human's browser, to sign out (OpenID Connect Front-Channel Logout 1.0).
-
-        `request`: the URL that arrived at your `frontchannel_logout_uri`; it must name `iss` and `sid`. Raises
-        `ValidationFailed`, `CallbackRejected`.
-        """
-        return self._do(operations.front_channel_logout(self._house, request))
 
     def discover(self, name: str) -> ServerMetadata:
         """The endpoints and abilities of a provider: its settings, over what its issuer publishes.
@@ -512,7 +449,7 @@ class SessionManager(_Manager[Session], Sources[TokenSource]):
             self._arm(session)
 
 
-class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
+class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource], AsyncReception, AsyncRegistrations):
     """The twin of `SessionManager` for asyncio. It belongs to the event loop that first uses it."""
 
     _kind = AsyncSession
@@ -577,47 +514,6 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource]):
     async def complete(self, callback: str | Mapping[str, str], *, binding: str | None = None) -> Completion:
         """See `SessionManager.complete`."""
         return await self._do(operations.complete(self._house, callback, binding, None))
-
-    async def initiate_login(
-        self,
-        request: str | Mapping[str, str],
-        *,
-        owner: str = "",
-        allowed_targets: Sequence[str] = (),
-        **arguments: Any,
-    ) -> AsyncAuthorizationRequest:
-        """See `SessionManager.initiate_login`."""
-        invited = operations.read_invitation(self._house, request, allowed_targets)
-        session = self._find(Key(owner, invited.provider, ""))
-        return await session.begin(**{**arguments, "login_hint": invited.login_hint, "app_data": target_data(invited)})
-
-    async def register(self, name: str, *, redirect_uri: str | None = None) -> ClientInformation:
-        """See `SessionManager.register`."""
-        return await self._do(operations.register(self[name], redirect_uri))
-
-    async def read_registration(self, name: str) -> ClientInformation:
-        """See `SessionManager.read_registration`."""
-        return await self._do(operations.read_registration(self[name]))
-
-    async def update_registration(self, name: str, client: ClientMetadata) -> ClientInformation:
-        """See `SessionManager.update_registration`."""
-        return await self._do(operations.update_registration(self[name], client))
-
-    async def delete_registration(self, name: str) -> None:
-        """See `SessionManager.delete_registration`."""
-        await self._do(operations.delete_registration(self[name]))
-
-    async def complete_logout(self, request: str | Mapping[str, str]) -> LogoutReturn:
-        """See `SessionManager.complete_logout`."""
-        return await self._do(operations.complete_logout(self._house, request))
-
-    async def back_channel_logout(self, logout_token: str) -> ProviderLogout:
-        """See `SessionManager.back_channel_logout`."""
-        return await self._do(operations.back_channel_logout(self._house, logout_token))
-
-    async def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
-        """See `SessionManager.front_channel_logout`."""
-        return await self._do(operations.front_channel_logout(self._house, request))
 
     async def discover(self, name: str) -> ServerMetadata:
         """See `SessionManager.discover`."""
@@ -776,11 +672,6 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
             )
         found[provider.name] = provider
     return found
-
-
-def target_data(invited: Invitation) -> dict[str, str] | None:
-    """What the application finds in `Completion.app_data` after a login that another site asked for."""
-    return None if invited.target_link_uri is None else {"target_link_uri": invited.target_link_uri}
 
 
 def key_of(store_key: str) -> Key | None:

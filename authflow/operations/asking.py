@@ -26,7 +26,7 @@ def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspec
     if record.state not in LIVE or record.token is None:
         raise sign_in_required(s)
     held = record.token.access_token if kind == "access_token" else record.token.refresh_token
-    if kind not in ("access_token", "refresh_token") or held is None:
+    if kind not in ("access_token", "refresh_token") or not held:
         raise InvalidCall(f"This session has no {kind!r}.", hint='Ask about "access_token".')
     metadata = yield from prepare(s)
     asking = flows.introspect(
