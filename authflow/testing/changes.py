@@ -48,9 +48,9 @@ def claims_of(**members: Any) -> Change:
     return changed("id_token_claims", **members)
 
 
-def forged(make: Callable[[DevProvider, dict[str, Any], dict[str, Any]], str]) -> Change:
-    """Another ID token, made of the header and the claims of the honest one."""
-    return Change("id_token", lambda provider, token: make(provider, *read_token(token)))
+def forged(make: Callable[[DevProvider, dict[str, Any], dict[str, Any]], str], about: str = "id_token") -> Change:
+    """Another token, made of the header and the claims of the honest one."""
+    return Change(about, lambda provider, token: make(provider, *read_token(token)))
 
 
 def header_of(**members: Any) -> Change:
@@ -86,6 +86,13 @@ def answered(endpoint: str, status: int = 200, kind: str = "application/json", *
         return Answer(status, {"content-type": kind, **said.get("headers", {})}, told, said.get("pause", 0.0))
 
     return Change(f"{endpoint}_answer", tell)
+
+
+def signed_answer(provider: DevProvider, honest: Answer) -> Answer:
+    """Userinfo as a signed JWT for this client (OpenID Connect Core §5.3.2)."""
+    body = honest.body if isinstance(honest.body, bytes) else b"".join(honest.body)
+    claims = {**json.loads(body), "iss": provider.issuer, "aud": DEFAULT_CLIENT}
+    return Answer(200, {"content-type": "application/jwt"}, provider.sign(claims).encode())
 
 
 def redirected(endpoint: str, status: int) -> Change:

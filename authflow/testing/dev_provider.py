@@ -471,6 +471,19 @@ class DevProvider:
             self._retired += self._keys
             self._keys = [made, *(self._keys if keep_old else [])]
 
+    @contextmanager
+    def signing_with(self, algorithm: Algorithm) -> Iterator[None]:
+        """Signs with a new key for another algorithm, until the block ends."""
+        _check(algorithm in _KEY_MAKERS, f"algorithm={algorithm!r} is not served.", f"Use one of {[*_KEY_MAKERS]}.")
+        before = self.algorithm, self._keys
+        self.algorithm, self._keys = algorithm, []
+        try:
+            yield
+        finally:
+            with self._keys_lock:
+                self._retired += self._keys
+                self.algorithm, self._keys = before
+
     def public_keys(self) -> dict[str, Any]:
         """The JWK Set (RFC 7517 §5)."""
         self._signing_key()

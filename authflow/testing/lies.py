@@ -34,6 +34,7 @@ from .changes import (
     raw_members,
     redirected,
     said_twice,
+    signed_answer,
     signed_otherwise,
     strangers_first,
     unlabelled,
@@ -270,4 +271,34 @@ class Lie(Enum):
     USERINFO_WITHOUT_SUBJECT = left_out("userinfo", "sub"), "Userinfo does not say about whom it is."
     USERINFO_IS_A_PAGE = answered("userinfo", kind="text/html", body=b"<html>"), "A page comes, with 200."
     USERINFO_REDIRECTS = redirected("userinfo", 307), "Userinfo is elsewhere, and wants the token there."
+    USERINFO_SIGNED = Change("userinfo_answer", signed_answer), "Userinfo is a signed JWT; that is allowed."
+
+    # ── an answer that is a JWT (JARM) ──
+    RESPONSE_WITHOUT_ISSUER = left_out("response_claims", "iss"), "The signed answer does not say whose it is."
+    RESPONSE_OF_ANOTHER_ISSUER = changed("response_claims", iss=ELSEWHERE), "The signed answer is another issuer's."
+    RESPONSE_WITHOUT_AUDIENCE = left_out("response_claims", "aud"), "The signed answer is for nobody."
+    RESPONSE_FOR_ANOTHER_CLIENT = changed("response_claims", aud="another-client"), "It is for another client."
+    RESPONSE_WITHOUT_EXPIRY = left_out("response_claims", "exp"), "The signed answer does not expire."
+    RESPONSE_EXPIRED = changed("response_claims", exp=1), "The signed answer has expired."
+    RESPONSE_SIGNED_BY_A_STRANGER = (
+        forged(lambda provider, header, claims: forge(header, claims, by_stranger("ES256")(provider)), "response"),
+        "The answer is signed with a key that is not the provider's.")
+    RESPONSE_UNSIGNED = (
+        forged(lambda provider, header, claims: forge({**header, "alg": "none"}, claims, unsigned), "response"),
+        "The answer is a JWT without a signature.")
+
+    # ── logout tokens ──
+    LOGOUT_TOKEN_OF_ANOTHER_ISSUER = changed("logout_token_claims", iss=ELSEWHERE), "It is another issuer's."
+    LOGOUT_TOKEN_FOR_ANOTHER_CLIENT = changed("logout_token_claims", aud="another-client"), "It is for another client."
+    LOGOUT_TOKEN_WITHOUT_EVENT = left_out("logout_token_claims", "events"), "The logout token tells of no logout."
+    LOGOUT_TOKEN_OF_ANOTHER_EVENT = (
+        changed("logout_token_claims", events={"https://op.example/other": {}}), "It tells of something else.")
+    LOGOUT_TOKEN_WITH_A_NONCE = changed("logout_token_claims", nonce="n"), "The logout token has a nonce."
+    LOGOUT_TOKEN_UNSIGNED = (
+        forged(lambda provider, header, claims: forge({**header, "alg": "none"}, claims, unsigned), "logout_token"),
+        "The logout token is not signed.")
+    LOGOUT_TOKEN_SIGNED_IN_AN_UNLISTED_WAY = (
+        forged(lambda provider, header, claims: forge(
+            {**header, "alg": "RS256"}, claims, by_stranger("RS256")(provider)), "logout_token"),
+        "The logout token is signed with another algorithm than was agreed.")
     # fmt: on

@@ -1,0 +1,63 @@
+"""What FAPI 2.0 demands of the browser's way: the issuer in the answer, the state, DPoP, and JARM."""
+
+from __future__ import annotations
+
+from authflow.testing import Lie
+from tests.security.conftest import go
+
+from ..suite import RelyingParty, case
+
+
+@case("invalid-authorization-response-iss")
+async def another_issuers_answer(rp: RelyingParty) -> None:
+    await rp.refuses(Lie.CALLBACK_OF_ANOTHER_ISSUER, check="iss", reached="authorize")
+
+
+@case("remove-authorization-response-iss")
+async def nobodys_answer(rp: RelyingParty) -> None:
+    await rp.refuses(Lie.CALLBACK_WITHOUT_ISSUER, check="iss", reached="authorize")
+
+
+@case("ensure-authorization-response-with-invalid-state-fails")
+async def wrong_state(rp: RelyingParty) -> None:
+    await rp.judge.rejects(Lie.CALLBACK_WITH_ANOTHER_STATE)
+
+
+@case("ensure-authorization-response-with-invalid-missing-state-fails")
+async def no_state(rp: RelyingParty) -> None:
+    await rp.judge.rejects(Lie.CALLBACK_WITHOUT_STATE, check=None)
+
+
+@case("token-type-case-insensitivity")
+async def type_in_capitals(rp: RelyingParty) -> None:
+    with rp.dev.lie("token_response", lambda answer: {**answer, "token_type": answer["token_type"].upper()}):
+        session = await rp.signs_in()
+    assert (await go(session.token())).access_token
+
+
+@case("happy-path-no-dpop-nonce")
+async def without_nonces(rp: RelyingParty) -> None:
+    session = await rp.at(dpop=True).signs_in()
+    assert (await go(session.token())).token_type == "DPoP"
+
+
+JARM = {
+    "ensure-jarm-without-iss-fails": (Lie.RESPONSE_WITHOUT_ISSUER, "iss"),
+    "ensure-jarm-with-invalid-iss-fails": (Lie.RESPONSE_OF_ANOTHER_ISSUER, "iss"),
+    "ensure-jarm-without-aud-fails": (Lie.RESPONSE_WITHOUT_AUDIENCE, "aud"),
+    "ensure-jarm-with-invalid-aud-fails": (Lie.RESPONSE_FOR_ANOTHER_CLIENT, "aud"),
+    "ensure-jarm-without-exp-fails": (Lie.RESPONSE_WITHOUT_EXPIRY, "exp"),
+    "ensure-jarm-with-expired-exp-fails": (Lie.RESPONSE_EXPIRED, "exp"),
+    "ensure-jarm-with-invalid-sig-fails": (Lie.RESPONSE_SIGNED_BY_A_STRANGER, "signature"),
+    "ensure-jarm-signature-is-not-none": (Lie.RESPONSE_UNSIGNED, None),
+}
+
+
+def _register(name: str, lie: Lie, check: str | None) -> None:
+    @case(name)
+    async def refuses(rp: RelyingParty) -> None:
+        await rp.at(response_mode="jwt").refuses(lie, check=check, reached="authorize")
+
+
+for _name, (_lie, _check) in JARM.items():
+    _register(_name, _lie, _check)

@@ -1,0 +1,18 @@
+"""fapi2-message-signing-final-client-test-plan: the security profile's modules, and the answer as a signed JWT."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.security.conftest import Stage
+
+from .suite import FAPI, FAPI2_SECURITY_PROFILE, JARM, named, play
+
+# An answer that is a JWT says whose it is in there: the modules about the parameter are the security profile's.
+ABOUT_THE_PARAMETER = {"invalid-authorization-response-iss", "remove-authorization-response-iss"}
+MODULES = tuple(name for name in FAPI2_SECURITY_PROFILE if name not in ABOUT_THE_PARAMETER)
+
+
+@pytest.mark.parametrize("name", named((*MODULES, *JARM), FAPI))
+async def test_module(stage: Stage, name: str) -> None:
+    await play(name, stage, prefix=FAPI, response_mode="jwt")

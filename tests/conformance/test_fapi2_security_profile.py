@@ -1,0 +1,14 @@
+"""fapi2-security-profile-final-client-test-plan: plain answers, unsigned requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.security.conftest import Stage
+
+from .suite import FAPI, FAPI2_SECURITY_PROFILE, named, play
+
+
+@pytest.mark.parametrize("name", named(FAPI2_SECURITY_PROFILE, FAPI))
+async def test_module(stage: Stage, name: str) -> None:
+    await play(name, stage, prefix=FAPI)
