@@ -15,8 +15,16 @@ from hypothesis import settings
 
 from tests.real.browser import Chromium, RealBrowser, find_chromium
 
-# Files of tests that other test files subclass: their asserts count, under `python -O` too.
-REWRITTEN = ("tests.stores.contract",)
+# Tests that other test files subclass or call by name: their asserts count, under `python -O` too.
+REWRITTEN = (
+    "tests.stores.contract",
+    "tests.conformance.cases.declined",
+    "tests.conformance.cases.discovery",
+    "tests.conformance.cases.fapi",
+    "tests.conformance.cases.id_token",
+    "tests.conformance.cases.logout",
+    "tests.conformance.cases.tokens",
+)
 pytest.register_assert_rewrite(*REWRITTEN)
 
 settings.register_profile("any machine", deadline=None)  # one that is busy is no failure

@@ -88,13 +88,6 @@ def answered(endpoint: str, status: int = 200, kind: str = "application/json", *
     return Change(f"{endpoint}_answer", tell)
 
 
-def signed_answer(provider: DevProvider, honest: Answer) -> Answer:
-    """Userinfo as a signed JWT for this client (OpenID Connect Core §5.3.2)."""
-    body = honest.body if isinstance(honest.body, bytes) else b"".join(honest.body)
-    claims = {**json.loads(body), "iss": provider.issuer, "aud": DEFAULT_CLIENT}
-    return Answer(200, {"content-type": "application/jwt"}, provider.sign(claims).encode())
-
-
 def redirected(endpoint: str, status: int) -> Change:
     return answered(endpoint, status, headers={"location": f"{ELSEWHERE}/steal"})
 

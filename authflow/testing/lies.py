@@ -34,7 +34,6 @@ from .changes import (
     raw_members,
     redirected,
     said_twice,
-    signed_answer,
     signed_otherwise,
     strangers_first,
     unlabelled,
@@ -271,7 +270,6 @@ class Lie(Enum):
     USERINFO_WITHOUT_SUBJECT = left_out("userinfo", "sub"), "Userinfo does not say about whom it is."
     USERINFO_IS_A_PAGE = answered("userinfo", kind="text/html", body=b"<html>"), "A page comes, with 200."
     USERINFO_REDIRECTS = redirected("userinfo", 307), "Userinfo is elsewhere, and wants the token there."
-    USERINFO_SIGNED = Change("userinfo_answer", signed_answer), "Userinfo is a signed JWT; that is allowed."
 
     # ── an answer that is a JWT (JARM) ──
     RESPONSE_WITHOUT_ISSUER = left_out("response_claims", "iss"), "The signed answer does not say whose it is."

@@ -1,4 +1,4 @@
-"""The stage of the security tests serves here too: a lying provider, both colours, and a canary that hears everything."""
+"""The stage of the security tests serves here too: a lying provider, both colours, and a canary."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ FAPI = "fapi2-security-profile-final-client-test-"
 BASIC = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "idtoken-sig-rs256", "idtoken-sig-none", "invalid-sig-rs256",
-    "userinfo-bearer-header", "userinfo-bearer-body", "userinfo-invalid-sub", "nonce-invalid",
+    "userinfo-bearer-header", "userinfo-invalid-sub", "nonce-invalid",
     "scope-userinfo-claims", "client-secret-basic",
 )  # fmt: skip
 CONFIG = (
@@ -36,24 +36,23 @@ DYNAMIC = (
 HYBRID = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "invalid-chash", "missing-chash", "idtoken-sig-rs256", "invalid-sig-rs256",
-    "userinfo-bearer-header", "userinfo-bearer-body", "userinfo-invalid-sub", "nonce-unless-code-flow",
+    "userinfo-bearer-header", "userinfo-invalid-sub", "nonce-unless-code-flow",
     "nonce-invalid", "scope-userinfo-claims", "client-secret-basic", "invalid-athash", "missing-athash",
 )  # fmt: skip
 IMPLICIT = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "idtoken-sig-rs256", "invalid-sig-rs256", "nonce-unless-code-flow", "nonce-invalid",
-    "scope-userinfo-claims", "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-bearer-body",
-    "userinfo-invalid-sub",
+    "scope-userinfo-claims", "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub",
 )  # fmt: skip
 COMPREHENSIVE = (
     "", "nonce-invalid", "client-secret-basic", "scope-userinfo-claims", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "missing-iat", "missing-aud", "invalid-aud", "idtoken-sig-none", "idtoken-sig-rs256",
     "missing-sub", "invalid-sig-rs256", "invalid-iss", "userinfo-invalid-sub", "userinfo-bearer-header",
-    "userinfo-bearer-body", "form-post-error", "invalid-sig-hs256", "invalid-sig-es256", "aggregated-claims",
-    "distributed-claims", "mtls-endpoint-aliases", "discovery-openid-config", "discovery-jwks-uri-keys",
-    "discovery-issuer-mismatch", "signing-key-rotation-just-before-signing", "signing-key-rotation",
-    "discovery-webfinger-acct", "discovery-webfinger-url", "dynamic-registration", "request-uri-signed-rs256",
-    "request-uri-signed-none", "userinfo-signed",
+    "form-post-error", "invalid-sig-hs256", "invalid-sig-es256", "mtls-endpoint-aliases",
+    "discovery-openid-config", "discovery-jwks-uri-keys", "discovery-issuer-mismatch",
+    "signing-key-rotation-just-before-signing", "signing-key-rotation", "discovery-webfinger-acct",
+    "discovery-webfinger-url", "dynamic-registration", "request-uri-signed-rs256", "request-uri-signed-none",
+    "userinfo-signed",
 )  # fmt: skip
 COMPREHENSIVE_HYBRID = (
     "nonce-unless-code-flow", "missing-chash", "invalid-chash", "invalid-athash", "missing-athash",
@@ -84,18 +83,16 @@ JARM = (
     "ensure-jarm-with-invalid-sig-fails", "ensure-jarm-signature-is-not-none",
 )  # fmt: skip
 
-# What authflow does not have, and why. Where it has a proof, `cases/declined.py` plays it.
+# What authflow does not have, and why; `cases/declined.py` plays the proof.
 DECLINED = {
-    "userinfo-bearer-body": "a token in a form ends up in logs; RFC 6750 §2.2 advises against it",
     "discovery-webfinger-acct": "an address that a user types would choose the server that is asked",
     "discovery-webfinger-url": "an address that a user types would choose the server that is asked",
     "session-management": "it lives on third-party cookies, which browsers no longer send",
-    "invalid-openbanking-intent-id": "a claim of one country's banks: `required_claims=` checks it",
-    "distributed-claims": "another server's address in a token would be called",
-    "aggregated-claims": "claims that another issuer signed are kept as they came, and are believed by nobody",
 }
 # With these response types an ID token comes without an access token through the browser: no at_hash, no userinfo.
-WITHOUT_TOKEN = {"invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub"}
+WITHOUT_TOKEN = {
+    "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub",
+}  # fmt: skip
 
 Case = Callable[["RelyingParty"], Awaitable[Any]]
 CASES: dict[str, Case] = {}

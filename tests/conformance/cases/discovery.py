@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from authflow.protocol.jwt import read_segments
+from authflow.protocol.private_key import PrivateKey
 from authflow.protocol.registration import ClientMetadata
 from authflow.providers import OpenIDConnect
 from authflow.testing import Lie
@@ -62,4 +67,32 @@ async def registers_itself(rp: RelyingParty) -> None:
     request = await go(manager["acme"].begin())
     await go(manager.complete(rp.stage.walk(request.url), binding=request.binding))
     assert manager["acme"].live
-    assert rp.dev.count("registration") == 1
+    assert rp.dev.count("register") == 1
+
+
+HOSTED = "https://app.example/requests/1"
+
+
+async def by_reference(rp: RelyingParty, alg: str, **settings: Any) -> None:
+    """The browser carries where the request is, and not what it says (RFC 9101 §5.2)."""
+    at = rp.at(request_object_signing_alg=alg, client_auth="client_secret_basic", **settings)
+    request = await at.judge.begin(request_uri=HOSTED)
+    asked = parse_qs(urlsplit(request.url).query)
+    assert asked["request_uri"] == [HOSTED]
+    assert asked.keys() <= {"client_id", "request_uri", "response_type", "scope"}
+    if alg == "none":
+        assert request.request_object.endswith(".")
+        return
+    header, claims = read_segments(request.request_object)
+    assert header["alg"] == alg
+    assert (claims["state"], claims["aud"]) == (request.state, rp.dev.issuer)
+
+
+@case("request-uri-signed-rs256")
+async def a_signed_request(rp: RelyingParty) -> None:
+    await by_reference(rp, "RS256", client_key=PrivateKey.generate("RS256"))
+
+
+@case("request-uri-signed-none")
+async def an_unsigned_request(rp: RelyingParty) -> None:
+    await by_reference(rp, "none", allow_unsigned_request_object_for_conformance=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
+
 from authflow.testing import Lie
+from authflow.testing.whole_answer import Answer
 from tests.security.conftest import go
 
 from ..suite import RelyingParty, case
@@ -41,6 +44,35 @@ async def without_nonces(rp: RelyingParty) -> None:
     assert (await go(session.token())).token_type == "DPoP"
 
 
+@case("rs-dpop-auth-scheme-case-insensitivity")
+async def scheme_in_any_case(rp: RelyingParty) -> None:
+    """The API asks for a nonce, and writes the scheme of its challenge as it likes."""
+
+    def in_capitals(answer: Answer) -> Answer:
+        said = {name: value.replace("DPoP ", "DPOP ") for name, value in answer.headers.items()}
+        return answer._replace(headers=said)
+
+    at = rp.at(dpop=True)
+    session = await at.signs_in()
+    with at.dev.lie("api_answer", in_capitals):
+        at.dev.dpop_nonces = True
+        if at.stage.is_async:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(at.dev.resource, auth=session.auth)
+        else:
+            with httpx.Client(trust_env=False) as client:
+                answer = client.get(at.dev.resource, auth=session.auth)
+    at.dev.dpop_nonces = False
+    assert answer.status_code == 200
+    assert at.dev.count("api") == 2
+
+
+@case("ensure-jarm-signature-is-not-none")
+async def unsigned(rp: RelyingParty) -> None:
+    """What has no signature cannot be read: it is nobody's answer, and ends no login."""
+    await rp.at(response_mode="jwt").judge.rejects(Lie.RESPONSE_UNSIGNED, check=None)
+
+
 JARM = {
     "ensure-jarm-without-iss-fails": (Lie.RESPONSE_WITHOUT_ISSUER, "iss"),
     "ensure-jarm-with-invalid-iss-fails": (Lie.RESPONSE_OF_ANOTHER_ISSUER, "iss"),
@@ -49,7 +81,6 @@ JARM = {
     "ensure-jarm-without-exp-fails": (Lie.RESPONSE_WITHOUT_EXPIRY, "exp"),
     "ensure-jarm-with-expired-exp-fails": (Lie.RESPONSE_EXPIRED, "exp"),
     "ensure-jarm-with-invalid-sig-fails": (Lie.RESPONSE_SIGNED_BY_A_STRANGER, "signature"),
-    "ensure-jarm-signature-is-not-none": (Lie.RESPONSE_UNSIGNED, None),
 }
 
 

@@ -26,7 +26,7 @@ async def userinfo_of_somebody_else(rp: RelyingParty) -> None:
 
 @case("userinfo-signed")
 async def signed_userinfo(rp: RelyingParty) -> None:
-    session = await rp.at(userinfo_signed_response_alg="ES256").signs_in(Lie.USERINFO_SIGNED)
+    session = await rp.at(userinfo_signed_response_alg="ES256").signs_in()
     assert session.user.name == "Ada Lovelace"
 
 
@@ -80,7 +80,8 @@ async def aliases(rp: RelyingParty) -> None:
 
     issuer = rp.dev.issuer
     alias = f"{issuer}/mtls/token"
-    document = {"issuer": issuer, "token_endpoint": f"{issuer}/token", "mtls_endpoint_aliases": {"token_endpoint": alias}}
+    document: dict[str, object] = {"issuer": issuer, "token_endpoint": f"{issuer}/token"}
+    document |= {"mtls_endpoint_aliases": {"token_endpoint": alias}}
     metadata = read_metadata(httpx.Response(200, json=document), issuer, rp.session.provider)
     assert metadata.token_endpoint == f"{issuer}/token"
     assert with_aliases(metadata).token_endpoint == alias
