@@ -30,6 +30,7 @@ from .credentials import (
     read_client_key,
     read_client_keys,
 )
+from .fapi import check_profile
 
 if TYPE_CHECKING:
     from ..protocol.private_key import PrivateKey
@@ -157,6 +158,7 @@ class Provider:
     client_auth: ClientAuth | ClientAssertion | None = None  # None: by what is set; for a secret what is listed
     client_key: ClientKey | None = None  # signs client assertions: a PrivateKey, or what makes one
     client_certificate: ClientCertificate | None = None  # shown in every TLS handshake with the provider
+    profile: str | None = None  # "fapi2": what FAPI 2.0 forbids is refused; OpenIDConnect turns on what it demands
     dpop: bool | Literal["optional"] = False  # bind tokens to a key (RFC 9449); "optional": bearer tokens are taken
     dpop_alg: str = "ES256"  # of the proofs
     assertion_alg: str | None = None  # None: the key's own, or the best that the provider lists
@@ -543,6 +545,7 @@ def check_settings(provider: Provider) -> None:
             hint="authflow makes it anew for every attempt, or has a setting of that name.",
         )
     check_credentials(provider, who)
+    check_profile(provider, who)
     check_urls(provider, who)
 
 

@@ -5,9 +5,10 @@ Specification: OpenID Connect Discovery 1.0, https://openid.net/specs/openid-con
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
 from .base import DataFields, Provider, Settings
+from .fapi import fapi_preset
 
 
 class OpenIDConnectSettings(Settings, DataFields, total=False):
@@ -16,6 +17,7 @@ class OpenIDConnectSettings(Settings, DataFields, total=False):
     authorization_endpoint: str | None
     token_endpoint: str | None
     discovery: bool
+    profile: Literal["fapi2"] | None
 
 
 class OpenIDConnect(Provider):
@@ -33,6 +35,9 @@ class OpenIDConnect(Provider):
     Add `scopes=["openid", "offline_access"]` for a refresh token where the provider wants to be asked. Say
     with `rotation=` what it does to a used one, when you know it. `groups_claim="groups"` names the claim
     that lists groups.
+
+    `profile="fapi2"` turns on what FAPI 2.0 demands (pushed requests, bound tokens, the issuer in the answer) and
+    refuses what it forbids; it needs `client_key=` or `client_certificate=`.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class OpenIDConnect(Provider):
             openid=True,
             scopes=("openid",),
             user_scopes=("profile", "email"),
+            **fapi_preset(settings),
         )
 
     @classmethod
