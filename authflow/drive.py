@@ -104,7 +104,7 @@ class Recorder:
         """What was kept of one session (only `story` of it), or of all."""
 
     def last_attempt(self, key: Key) -> Trace | None:
-        """What was kept of the login of a session that began last."""
+        """What was kept of the login of a session that ended last, or else began last."""
 
 
 class Do(msgspec.Struct, frozen=True):

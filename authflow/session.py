@@ -12,7 +12,7 @@ from . import operations
 from .agents.loopback import Loopback
 from .core import Attempt, House, SessionCore
 from .drive import AsyncShell, Op, SyncShell, closed_error
-from .errors import ConfigurationError, InvalidCall
+from .errors import ConfigurationError, InvalidCall, LoginFailed
 from .events import AuthEvent, StepUp
 from .operations import Begun, Completion, LoginOptions, LogoutResult
 from .protocol.asked_claims import build_claims_parameter
@@ -154,7 +154,11 @@ class Session(SessionCore):
 
     def _do(self, operation: Op[T]) -> T:
         refuse_when_closed(self._house, operation)
-        return cast(SyncShell, self._house.shell).run(str(self._key), operation)
+        try:
+            return cast(SyncShell, self._house.shell).run(str(self._key), operation)
+        except LoginFailed as error:
+            operations.with_trace(self, error)
+            raise
 
     def login(
         self,
@@ -332,7 +336,11 @@ class AsyncSession(SessionCore):
 
     async def _do(self, operation: Op[T]) -> T:
         refuse_when_closed(self._house, operation)
-        return await cast(AsyncShell, self._house.shell).run(str(self._key), operation)
+        try:
+            return await cast(AsyncShell, self._house.shell).run(str(self._key), operation)
+        except LoginFailed as error:
+            operations.with_trace(self, error)
+            raise
 
     async def login(
         self,

@@ -17,6 +17,7 @@ from ..errors import BrowserUnavailable, LoginDenied, LoginFailed, LoginTimedOut
 from .config import find_config
 from .main import say
 from .screen import Screen, told
+from .traces import keep
 from .workspace import config_option, open_workspace, provider_argument
 
 if TYPE_CHECKING:
@@ -129,7 +130,10 @@ def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
         )
     except LoginFailed as error:
         _say_why(provider, error, asked.timeout)
+        if keep(error.trace) is not None:
+            click.echo("What happened, without secrets: authflow trace last", err=True)
         return 1
+    keep(session.trace)
     _say_who(session)
     return 0
 

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "import": "signs in with what export, Flet, MSAL or requests-oauthlib saved",
     "credential": "gives tokens to git, docker, kubectl and the AWS tools",
     "verify": "checks every history that the chart of a login allows",
+    "trace": "shows, opens or replays what happened in a login",
     "diagram": "writes or checks the pictures of the chart",
     "completion": "prints what makes a shell complete these commands",
 }

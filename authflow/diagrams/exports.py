@@ -15,6 +15,7 @@ from typing import Final
 
 from ..chart import CHART
 from ..errors import NotSupported
+from ..trace import table
 from ..trace.story import Trace
 from . import mermaid, png, sequence, trace_page, trace_picture, traced
 
@@ -36,15 +37,18 @@ EXPORTS: Final[dict[str, Callable[[Trace], str | bytes]]] = {
     "png": lambda trace: png.render(trace_picture.render(trace), zoom=1.5),
     "mermaid": _messages,
     "flowchart": _way,
+    "text": table.render,
 }
 _BY_SUFFIX: Final = {
     ".json": "json", ".html": "html", ".htm": "html", ".svg": "svg", ".png": "png", ".mmd": "mermaid",
+    ".txt": "text",
 }  # fmt: skip
 
 
 def export(trace: Trace, format: str) -> str | bytes:
     """`trace` as `format`: `json`, `html`, `svg`, `png` (bytes; the extra `png`), `mermaid` (the messages of the last
-    story) or `flowchart` (its way through the chart, as Mermaid). Raises `NotSupported`, `ConfigurationError`."""
+    story), `flowchart` (its way through the chart, as Mermaid) or `text` (a line for each step). Raises
+    `NotSupported`, `ConfigurationError`."""
     if format not in EXPORTS:
         raise NotSupported(f"There is no trace format {format!r}.", hint=f"Formats: {', '.join(EXPORTS)}.")
     return EXPORTS[format](trace)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from .asking import discover, introspect
 from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
-from .ending import cancel, close, sign_in_required
+from .ending import cancel, close, sign_in_required, with_trace
 from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
 from .parting import complete_logout
@@ -63,4 +63,5 @@ __all__ = [
     "token_for",
     "update_registration",
     "wait",
+    "with_trace",
 ]

@@ -30,6 +30,7 @@ from ..errors import (
     ErrorInfo,
     InvalidTransition,
     LoginCancelled,
+    LoginFailed,
     LoginTimedOut,
     Phase,
     Recovery,
@@ -44,7 +45,7 @@ from ..protocol.step import Flow, Wait
 from ..records import Key, Pending, Profile, SessionRecord, shared_scope
 from . import whose
 from .data import Completion
-from .ending import NO_LOGIN_HERE, fail, failure_of, give_up
+from .ending import NO_LOGIN_HERE, fail, failure_of, give_up, with_trace
 from .enrolling import prepare
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
@@ -70,6 +71,9 @@ def complete(
             return (yield from _same_again(house, s, pending, params))
         run = s._beside if pending.beside else s._run
         completion = yield from receive(s, run or open_beside(s), pending, params)
+    except LoginFailed as error:
+        with_trace(s, error)
+        raise
     finally:
         yield Tell(s._outbox)
     return completion

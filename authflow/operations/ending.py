@@ -165,6 +165,15 @@ def failure_of(info: ErrorInfo | None) -> LoginFailed:
     )
 
 
+def with_trace(s: SessionCore, error: LoginFailed) -> None:
+    """Puts on an error what was recorded of its login, and a note that says where that is."""
+    recorder = s._house.recorder
+    trace = None if recorder is None or error.trace is not None else recorder.last_attempt(s.key)
+    if trace is not None:
+        error.add_facts(trace=trace)
+        error.add_note('What happened, without secrets: error.trace.save("failed.html")')
+
+
 def sign_in_required(s: SessionCore) -> SignInRequired:
     """The error for a token that is asked of a session that is not live; it says why it is not."""
     record = s._run.record

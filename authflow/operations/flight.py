@@ -305,7 +305,7 @@ def _refused(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[
         yield Do(s._run.ledger.catch_up, s._house.store.blocking)
     except StoreError:
         return (yield from _defer(s, record, error, Answer.SILENCE, Move.DEFER_CLAIMED))
-    move = renewal.after_refusal(_view(s, record))
+    move = _after_refusal(s, record)
     if move is Move.ADOPT:
         return None
     if move is Move.LEAVE:
@@ -315,13 +315,20 @@ def _refused(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[
     return (yield from _commit_end(s, record, Trigger.DEFER, error, reason="revoked", final=True))
 
 
+def _after_refusal(s: SessionCore, record: SessionRecord) -> Move:
+    view = _view(s, record)
+    move = renewal.after_refusal(view)
+    _note(s, "after_refusal", move, **view._asdict())
+    return move
+
+
 def _give_up_token(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[AuthEvent | None]:
     """The refresh token was used, and what came for it is not kept: it is as dead as after a refusal."""
     s._refusal = error
     spent = record.token is not None and record.token.refresh_token is not None
     if not spent or isinstance(error, InvalidGrant):
         return (yield from _refused(s, record, error))
-    move = renewal.after_refusal(_view(s, record))
+    move = _after_refusal(s, record)
     if move in (Move.LEAVE, Move.ADOPT):
         return None
     trigger = Trigger.REVOKE if move is Move.REVOKE else Trigger.DEFER

@@ -248,10 +248,9 @@ class StoryRecorder(Recorder):
         return Trace(stories=stories) if stories else None
 
     def last_attempt(self, key: Key) -> Trace | None:
-        """The login that began last."""
         with self._mutex:
             logins = [one for one in self._of.get(key, {}).values() if _slot(one) == "attempt" and one.steps]
-            latest = max(logins, key=_order, default=None)
+            latest = max(logins, key=lambda one: (one.ended or 0.0, *_order(one)), default=None)
             return None if latest is None else Trace(stories=(latest.story(),))
 
     # ── inside, under the mutex ──────────────────────────────────────────────────────────────────────

@@ -274,7 +274,8 @@ class Trace(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def save(self, path: str | Path) -> Path:
         """Writes the trace in the format that the name's end says: `.json` (what `load` reads), `.html` (a page with
-        a replay), `.svg`, `.png` (the extra `png`), `.mmd` (Mermaid). Returns the path. Raises `NotSupported`."""
+        a replay), `.svg`, `.png` (the extra `png`), `.mmd` (Mermaid), `.txt`. Returns the path. Raises
+        `NotSupported`."""
         return Path(_exports().save(self, path))
 
     def _repr_svg_(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from authflow.errors import ErrorInfo
 from authflow.trace.story import (
     APPLICATION,
@@ -24,8 +26,8 @@ HOST = "accounts.example.com"
 WAITING = Shape(state="authorizing", since=BEGAN, pending=(("5f1c09ab", BEGAN + 600.0),))
 EXCHANGING = Shape(state="exchanging", since=BEGAN + 2.13, attempt="5f1c09ab", deadline=BEGAN + 62.13)
 LIVE = Shape(
-    state="authenticated", since=BEGAN + 2.411, epoch=1, who="•••b07d", has_token=True, has_refresh_token=True,
-    expires_in=3600.0, expires_at=BEGAN + 3602.34, signed_in_at=BEGAN + 2.411,
+    state="authenticated", since=BEGAN + 2.411, epoch=1, generation=1, who="•••b07d", has_token=True,
+    has_refresh_token=True, expires_in=3600.0, expires_at=BEGAN + 3602.34, signed_in_at=BEGAN + 2.411,
 )  # fmt: skip
 
 _BEGIN = (
@@ -130,12 +132,13 @@ FAILED_LOGIN = Trace(
 
 _RENEWS = BEGAN + 3300.0
 _CLAIMED = Shape(
-    state="refreshing", since=_RENEWS + 0.002, epoch=1, who="•••b07d", has_token=True, has_refresh_token=True,
-    expires_in=3600.0, expires_at=BEGAN + 3602.34, signed_in_at=BEGAN + 2.411, deadline=_RENEWS + 25.0,
+    state="refreshing", since=_RENEWS + 0.002, epoch=1, generation=1, who="•••b07d", has_token=True,
+    has_refresh_token=True, expires_in=3600.0, expires_at=BEGAN + 3602.34,
+    signed_in_at=BEGAN + 2.411, deadline=_RENEWS + 25.0,
     refresher="4be1c07d", claim=(_RENEWS + 0.002, 0),
 )  # fmt: skip
 _RENEWED = Shape(
-    state="authenticated", since=_RENEWS + 0.051, epoch=1, generation=1, who="•••b07d", has_token=True,
+    state="authenticated", since=_RENEWS + 0.051, epoch=1, generation=2, who="•••b07d", has_token=True,
     has_refresh_token=True, expires_in=3600.0, expires_at=_RENEWS + 3600.05, signed_in_at=BEGAN + 2.411,
     refreshed_at=_RENEWS + 0.051, refresher="4be1c07d",
 )  # fmt: skip
@@ -154,7 +157,7 @@ REFRESH = Trace(
                 Transition(
                     0.002, "refresh", "authenticated", "refreshing", live=True, origin="clock",
                     given=Given(
-                        _RENEWS + 0.002, epoch=1, generation=0, deadline=_RENEWS + 25.0, refresher="4be1c07d",
+                        _RENEWS + 0.002, epoch=1, generation=1, deadline=_RENEWS + 25.0, refresher="4be1c07d",
                         claim=(_RENEWS + 0.002, 0),
                     ),
                     before=LIVE, after=_CLAIMED,
@@ -191,13 +194,14 @@ REFRESH_ELSEWHERE = Trace(
                         _RENEWS + 0.0004, deadline=_RENEWS + 25.0, refresher="4be1c07d", claim=(_RENEWS + 0.002, 0),
                         stored=_CLAIMED,
                     ),
-                    before=LIVE, after=_CLAIMED,
+                    before=LIVE, after=replace(_CLAIMED, since=_RENEWS + 0.0004),
                 ),
                 Decision(0.001, "before_sending", "wait", {**_VIEW, "held": True, "left": 0.0}),
                 Wait(0.001, 0.1, "other_process"),
                 Transition(
                     0.1012, "adopt", "refreshing", "authenticated", live=True, origin="other_process",
-                    process="4be1c07d", given=Given(_RENEWS + 0.1012, stored=_RENEWED), after=_RENEWED,
+                    process="4be1c07d", given=Given(_RENEWS + 0.1012, stored=_RENEWED),
+                    after=replace(_RENEWED, since=_RENEWS + 0.1012),
                 ),
                 Decision(0.1015, "before_sending", "adopt", {**_VIEW, "newer": True}),
             ),

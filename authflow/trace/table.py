@@ -1,0 +1,80 @@
+"""A trace as plain text, a line for each step: for a terminal, a log, a bug report. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..errors import printable
+from .story import Call, Check, Decision, Hop, Step, Story, Trace, Transition, Wait
+
+
+def render(trace: Trace) -> str:
+    """Every story: a headline, then its steps with the time since it began."""
+    return "\n".join(_story(story) for story in trace.stories) or "The trace is empty.\n"
+
+
+def _story(story: Story) -> str:
+    began = datetime.fromtimestamp(story.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    place = f" at {story.host}" if story.host else ""
+    flow = f" ({story.flow})" if story.flow else ""
+    spent = f"{_span(story.seconds)} in all, {_span(story.human_seconds)} of it the human's"
+    lines = [f"{story.kind} of {story.provider}{place}{flow}: {_outcome(story)}", f"began {began}; {spent}"]
+    if story.error is not None:
+        lines.append(f"error: {story.error}")
+    lines.append("")
+    lines += [f"{_moment(step.at):>12}  {_mark(step)} {_line(step)}" for step in story.steps]
+    if story.left_out:
+        lines.append(f"{'':12}  … {story.left_out} steps were not kept")
+    return "\n".join(printable(line, 400) if not line.startswith(" ") else _clean(line) for line in lines) + "\n"
+
+
+def _outcome(story: Story) -> str:
+    if not story.outcome:
+        return "goes on"
+    return f"{'failed' if story.failed else 'done'}, by {story.outcome}"
+
+
+def _clean(line: str) -> str:
+    """The line as it is, without what moves a terminal's cursor."""
+    return "".join(ch if ch.isprintable() else " " for ch in line)[:400]
+
+
+def _mark(step: Step) -> str:
+    if isinstance(step, Check):
+        return "✓" if step.ok else "✗"
+    if isinstance(step, Transition):
+        return "●"
+    return {Call: "→", Hop: "↔", Wait: "…", Decision: "?"}[type(step)]
+
+
+def _line(step: Step) -> str:
+    if isinstance(step, Transition):
+        who = f", by process {step.process}" if step.process else ""
+        why = f" ({step.reason})" if step.reason else ""
+        return f"{step.source} → {step.target}  {step.trigger}{why}{who}"
+    if isinstance(step, Call):
+        answer = str(step.status) if step.status is not None else f"no answer: {step.failure}"
+        got = f"  got {_values(step.got)}" if step.got else ""
+        sent = f"  sent {_values(step.sent)}" if step.sent else ""
+        return f"{step.method} {step.host}{step.path}  {answer} in {_span(step.seconds)}{sent}{got}"
+    if isinstance(step, Hop):
+        return f"{step.sender} → {step.receiver} through the {step.via}: {step.what}  {_values(step.params)}"
+    if isinstance(step, Check):
+        values = f"  expected {step.expected}, got {step.got}" if not step.ok and step.expected else ""
+        return f"{step.name}{f' of the {step.of}' if step.of else ''}{values}{f'  {step.said}' if step.said else ''}"
+    if isinstance(step, Wait):
+        return f"waited {_span(step.seconds)} for the {step.who.replace('_', ' ')}"
+    facts = " ".join(f"{name}={value}" for name, value in step.facts.items())
+    return f"{step.question}: {step.move}  {facts}"
+
+
+def _values(values: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _moment(seconds: float) -> str:
+    return f"+{seconds * 1e3:.1f} ms" if seconds < 10 else f"+{seconds:.1f} s"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

@@ -1,0 +1,47 @@
+"""A trace as text: a headline that says how it ended, then a line for each step."""
+
+from __future__ import annotations
+
+import pytest
+
+from authflow.trace.story import Story, Trace, Transition
+from authflow.trace.table import render
+
+from .examples import EXAMPLES, FAILED_LOGIN, LOGIN, REFRESH_ELSEWHERE
+
+
+def test_a_login_is_told_step_by_step() -> None:
+    lines = render(LOGIN).splitlines()
+    assert lines[0] == "login of acme at accounts.example.com (authorization code, PKCE): done, by authenticate"
+    assert lines[1].endswith("2.41 s in all, 2.12 s of it the human's")
+    assert any("waited 2.12 s for the human" in line for line in lines)
+    assert any("✓ nonce of the ID token" in line for line in lines)
+
+
+def test_a_failed_login_says_which_check_failed_and_what_to_do() -> None:
+    text = render(FAILED_LOGIN)
+    assert "error: The ID token's nonce is not that of this login. The answer may be another login's" in text
+    assert "✗ nonce of the ID token  expected •••e09d, got •••3c11" in text
+
+
+def test_another_process_is_named() -> None:
+    text = render(REFRESH_ELSEWHERE)
+    assert "by process 4be1c07d" in text
+    assert "for the other process" in text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_step_has_its_line(name: str) -> None:
+    trace = EXAMPLES[name]
+    told = [line for line in render(trace).splitlines() if line.lstrip().startswith("+")]
+    assert len(told) == sum(len(story.steps) for story in trace.stories)
+
+
+def test_nothing_in_a_trace_moves_a_terminals_cursor() -> None:
+    step = Transition(0.0, "\x1b[2J", "idle\r", "\x07")
+    text = render(Trace(stories=(Story("a", "login\x1b", "acme\x1b[31m", 0.0, steps=(step,)),)))
+    assert not [ch for ch in text if ch != "\n" and not ch.isprintable()]
+
+
+def test_an_empty_trace_says_so() -> None:
+    assert render(Trace()) == "The trace is empty.\n"
