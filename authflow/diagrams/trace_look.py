@@ -66,7 +66,8 @@ padding:12px 14px;margin:8px 0 0}
 article+article{border-top:1px solid var(--line);margin-top:44px;padding-top:34px}
 article h1,article h2.title{font-size:23px;line-height:1.25;letter-spacing:-.01em;text-transform:none;color:var(--ink);
 font-weight:700;margin:0}
-.axis{list-style:none;margin:0;padding:0}
+.axis{list-style:none;margin:0 0 40px;padding:0}
+.axis li:last-child{border:0}
 .axis li{padding:7px 0;border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:4px 14px;align-items:center}
 .axis time{color:var(--muted);font-variant-numeric:tabular-nums;min-width:15ch;font-size:14px}
 footer{margin-top:40px;color:var(--muted);font-size:13px}
