@@ -37,4 +37,4 @@ def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspec
 
 def discover(s: SessionCore) -> Op[ServerMetadata]:
     """The endpoints of the session's provider, asked for only if they are not known."""
-    return (yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now())))
+    return (yield from prepare(s))

@@ -511,3 +511,11 @@ async def test_a071_a_token_that_was_made_for_another_api_opens_nothing_here(wor
     """The other side of it: the API takes only tokens that name it (RFC 8707)."""
     session = await world.sign_in(world.manager(world.settings(authorization_params={"resource": "https://x.example"}))["acme"])
     assert (await call_api(world, session)).status_code == 401
+
+
+async def test_what_is_known_of_a_server_is_asked_for_as_the_client_that_is_registered_there(world: World) -> None:
+    manager = world.manager(self_registered(world))
+    with pytest.raises(ConfigurationError):
+        await go(manager.discover("acme"))
+    await go_login(world, manager["acme"])
+    assert (await go(manager.discover("acme"))).issuer == world.provider.issuer
