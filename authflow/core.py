@@ -236,7 +236,7 @@ class SessionCore:
         self._waiting = False
         self._show: Callable[[str], object] | None = None  # how this process's last login showed its URL
         self._beside: Run | None = None
-        self._notified: int | None = None
+        self._notified: float | None = None  # the end that `on_expiring` was told of
         self._user: tuple[bytes | None, User | None] = (None, None)
         self._jitter = house.random.random()
         self._bindings: dict[str, str] | None = None
@@ -511,11 +511,11 @@ class SessionCore:
         record = self._run.record
         if record.state is not State.AUTHENTICATED or record.expires_at is None:
             return
-        if self._notified == record.generation:
+        if self._notified == record.expires_at:
             return
         if self._run.ledger.now() >= record.expires_at - self._house.expiring_notice:
             with self._mutex:
-                told, self._notified = self._notified == record.generation, record.generation
+                told, self._notified = self._notified == record.expires_at, record.expires_at
             if told:
                 return
             self._publish(
@@ -618,7 +618,7 @@ class SessionCore:
         ledger = self._run.ledger
         record = ledger.record
         nearest = self._next_deadline()
-        if record.state is State.AUTHENTICATED and record.expires_at and self._notified != record.generation:
+        if record.state is State.AUTHENTICATED and record.expires_at and self._notified != record.expires_at:
             nearest = _earlier(nearest, record.expires_at - self._house.expiring_notice)
         if self._house.fresh_ahead:
             nearest = _earlier(nearest, self._renew_ahead_at())

@@ -99,6 +99,15 @@ async def test_it_is_told_as_a_renewal_and_survives_the_sessions_own(world: Worl
     assert await go(session.token(resource=REPORTS)) == first
 
 
+async def test_the_end_of_the_sessions_own_token_is_told_once(world: World, session: Any) -> None:
+    heard = Heard(session)
+    await world.pass_time(3550)
+    await heard.until_told("on_expiring")
+    await go(session.token(resource=REPORTS))
+    assert session.state is State.AUTHENTICATED  # looked at, so that what is due is told
+    assert heard.names.count("on_expiring") == 1
+
+
 async def test_a_dead_one_is_got_again(world: World, session: Any) -> None:
     first = await go(session.token(resource=REPORTS))
     await world.pass_time(3600)
