@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from authflow.providers import PrivateKey
 from authflow.testing import Lie
-from tests.security.conftest import Stage
+from tests.security.conftest import REDIRECT_URI, Stage
 from tests.security.judge import Judge
 
 PREFIX = "oidcc-client-test-"
@@ -94,6 +95,8 @@ WITHOUT_TOKEN = {
     "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub",
 }  # fmt: skip
 
+KEY = PrivateKey.generate("ES256")
+
 Case = Callable[["RelyingParty"], Awaitable[Any]]
 CASES: dict[str, Case] = {}
 
@@ -138,6 +141,12 @@ class RelyingParty:
 
     def at(self, **settings: Any) -> RelyingParty:
         return RelyingParty(self.stage, {**self.settings, **settings})
+
+
+def fapi2(stage: Stage, **settings: Any) -> dict[str, Any]:
+    """The settings of a client that keeps FAPI 2.0, registered at the provider."""
+    stage.dev.client("fapi-client", None, [REDIRECT_URI], keys=[KEY.public_jwk()], dpop=True)
+    return {"profile": "fapi2", "client_id": "fapi-client", "client_key": KEY, **settings}
 
 
 def named(names: tuple[str, ...], prefix: str = PREFIX) -> list[str]:

@@ -248,6 +248,8 @@ def pieces_of(secrets: Iterable[str]) -> dict[str, str]:
     for secret in secrets:
         # What stands before the first dot of a JWT says how it is signed, and the same in all of them.
         hidden = secret.partition(".")[2] if secret.startswith("eyJ") and secret.count(".") == 2 else secret
+        # And so does what stands before the last colon of a request_uri.
+        hidden = hidden.rpartition(":")[2] if hidden.startswith("urn:") else hidden
         for form in forms_of(hidden):
             for at in range(len(form) - TELLING + 1):
                 pieces[form[at : at + TELLING]] = secret
