@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .claim_sources import with_claims_of_others
 from .errors import AuthflowError, ConfigurationError, Phase
 from .flows import Directory, ask, exchange, profile_of_claims, verified_claims, with_keys
 from .protocol.authorization import build_authorization_url
@@ -140,25 +141,25 @@ def redeem(
             expires_in=max(0.0, float(front["exp"]) - now),
         )  # fmt: skip
         profile = profile_of_claims(provider, front) if pending.fetch_user else None
-        return Granted(token=token, issuer=front["iss"], subject=front["sub"], claims=front, profile=profile)
-    return (
-        yield from exchange(
-            provider,
-            metadata,
-            directory,
-            code=said.code or "",
-            redirect_uri=pending.redirect_uri,
-            code_verifier=pending.code_verifier,
-            nonce=pending.nonce,
-            scope=pending.scope,
-            now=now,
-            max_age=pending.max_age,
-            acr_values=pending.acr_values,
-            asked_claims=pending.asked_claims,
-            front_claims=front,
-            resource=pending.resource,
-            fetch_user=pending.fetch_user,
-            fetch_groups=pending.fetch_groups,
-            binding=binding,
-        )
+        granted = Granted(token=token, issuer=front["iss"], subject=front["sub"], claims=front, profile=profile)
+        return (yield from with_claims_of_others(provider, directory, granted, now=now))
+    granted = yield from exchange(
+        provider,
+        metadata,
+        directory,
+        code=said.code or "",
+        redirect_uri=pending.redirect_uri,
+        code_verifier=pending.code_verifier,
+        nonce=pending.nonce,
+        scope=pending.scope,
+        now=now,
+        max_age=pending.max_age,
+        acr_values=pending.acr_values,
+        asked_claims=pending.asked_claims,
+        front_claims=front,
+        resource=pending.resource,
+        fetch_user=pending.fetch_user,
+        fetch_groups=pending.fetch_groups,
+        binding=binding,
     )
+    return (yield from with_claims_of_others(provider, directory, granted, now=now))

@@ -95,7 +95,9 @@ def trusted_hosts(provider: Provider) -> frozenset[str]:
     endpoints = (getattr(provider, one.name) for one in fields(provider) if _is_endpoint(one.name))
     named = [provider.resource, provider.issuer, *endpoints]
     hosts = frozenset(urlsplit(url).hostname or "" for url in named if isinstance(url, str))
-    return frozenset() if any(is_private_host(host) for host in hosts) else hosts
+    if any(is_private_host(host) for host in hosts):
+        return frozenset()
+    return hosts | {urlsplit(issuer).hostname or "" for issuer in provider.claims_issuers}
 
 
 def _is_endpoint(name: str) -> bool:

@@ -27,7 +27,8 @@ PROTOCOL_CLAIMS = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "nonce", 
 
 
 def build_userinfo_request(provider: Provider, metadata: ServerMetadata, token: Token) -> httpx.Request:
-    """Asks who signed in, with the token in the header (RFC 6750 §2.1). Raises `MissingEndpoint`."""
+    """Asks who signed in, with the token in the header (RFC 6750 §2.1), or by a setting in the form (§2.2). Raises
+    `MissingEndpoint`."""
     if not metadata.userinfo_endpoint:
         raise MissingEndpoint(f"{provider.name}: no userinfo_endpoint is known.", hint="Set userinfo_endpoint=.")
     endpoint = check_endpoint(
@@ -35,6 +36,9 @@ def build_userinfo_request(provider: Provider, metadata: ServerMetadata, token: 
     )
     if provider.userinfo_params:
         endpoint = add_query(endpoint, provider.userinfo_params)
+    if provider.userinfo_token_in_form_body:
+        limits = Limits(most_bytes=DOCUMENT_BYTES, seconds=provider.timeout)
+        return build_request("POST", endpoint, form={"access_token": token.access_token}, limits=limits)
     return build_request(
         provider.userinfo_method,
         endpoint,

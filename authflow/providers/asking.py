@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..errors import ConfigurationError
 from ..protocol.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS
+from ..protocol.urls import check_endpoint
 from .credentials import ClientKey
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def check_asking(provider: Provider, who: str) -> None:
             f"{who}: response_mode {provider.response_mode!r} is not offered.",
             hint=f"Use one of {RESPONSE_MODES}; an answer in the fragment reaches no server.",
         )
+    for issuer in provider.claims_issuers:
+        check_endpoint(issuer, allow_insecure_loopback=provider.allow_insecure_loopback)
     _check_request_object(provider, who)
     _check_encryption(provider, who)
     if provider.response_type == "code":

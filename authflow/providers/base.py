@@ -111,6 +111,8 @@ class DataFields(TypedDict, total=False):
     client_secret_param: str
     token_method: Literal["POST", "GET"]
     userinfo_method: Literal["GET", "POST"]
+    userinfo_token_in_form_body: bool
+    claims_issuers: Sequence[str]
     userinfo_params: Mapping[str, str]
     error_fields: tuple[str, str]
     error_codes: Mapping[str, str]
@@ -210,6 +212,7 @@ class Provider:
     client_secret_param: str = "client_secret"
     token_method: Literal["POST", "GET"] = "POST"
     userinfo_method: Literal["GET", "POST"] = "GET"
+    userinfo_token_in_form_body: bool = False  # RFC 6750 §2.2; the header is better, and every provider takes it
     userinfo_params: Mapping[str, str] = field(default_factory=dict)
     error_fields: tuple[str, str] = ("error", "error_description")
     device_params: Mapping[str, str] = field(default_factory=dict)  # of the device authorization request
@@ -226,6 +229,7 @@ class Provider:
     iss_in_response: bool | None = None  # RFC 9207: True demands it, None follows the metadata
     issuer_claim_template: str | None = None  # Entra: "https://…/{tid}/v2.0", filled from the token's own claims
     issuer_aliases: Sequence[str] = ()  # Google's ID tokens without the scheme
+    claims_issuers: Sequence[str] = ()  # whose aggregated and distributed claims are believed (OIDC Core §5.6.2)
     required_claims: Mapping[str, str] = field(default_factory=dict)  # Google's hd, Entra's tid
     refresh_scope: bool = True  # whether the refresh request may repeat the scope
     scope_aliases: Mapping[str, str] = field(default_factory=dict)  # scope asked for → its name when granted
@@ -430,7 +434,9 @@ class Provider:
         )
 
 
-_SEQUENCES = frozenset({"scopes", "user_scopes", "group_scopes", "api_origins", "algorithms", "issuer_aliases"})
+_SEQUENCES = frozenset(
+    {"scopes", "user_scopes", "group_scopes", "api_origins", "algorithms", "issuer_aliases", "claims_issuers"}
+)
 _MAPPINGS = frozenset(
     {
         "authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases",

@@ -152,8 +152,9 @@ class BackChannel:
 
     async def userinfo(self, request: Request) -> Response:
         """OpenID Connect Core §5.3."""
+        form = (await read_form(request))[0] if request.method == "POST" else {}
         try:
-            access = self._provider.proofs.access(request)
+            access = self._provider.proofs.access(request, form.get("access_token", ""))
         except Refused as refused:
             return badly_proved(refused, self._provider.proofs.nonce)
         if access is None:

@@ -120,12 +120,14 @@ class Proofs:
             raise Refused("invalid_dpop_proof", "The proof was used before.")
         return str(key.thumbprint())
 
-    def access(self, request: Request) -> Access | None:
-        """The usable access token that a request brings, with the proof that it needs; None without.
+    def access(self, request: Request, in_form: str = "") -> Access | None:
+        """The usable access token that a request brings (RFC 6750 §2.1, or §2.2 `in_form`), with the proof that it
+        needs; None without.
 
         Raises `Refused` for a proof that is none.
         """
         scheme, token = read_token(request)
+        token = token or in_form
         found = self._grants.look_up(token, self._now())
         if found is None or (scheme == "dpop") is not (found.jkt is not None):
             return None

@@ -258,3 +258,44 @@ async def test_what_cannot_be_asked_is_refused_before_anything_begins(
     with pytest.raises(ConfigurationError):
         await go(manager["acme"].login(**arguments))
     assert dev.requests == []
+
+
+# ── claims of others, and userinfo asked in another way ──
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_claims_of_others_join_the_profile_where_their_issuer_was_named(
+    make: Make, browser: ScriptedBrowser, dev: DevProvider, named: bool
+) -> None:
+    said = {"iss": dev.issuer, "credit_score": 650}
+
+    def bring_along(honest: dict[str, Any]) -> dict[str, Any]:
+        sources = {"one": {"JWT": dev.sign(said)}}
+        return {**honest, "_claim_names": {"credit_score": "one"}, "_claim_sources": sources}
+
+    dev.tamper["userinfo"] = bring_along
+    manager = make(claims_issuers=[dev.issuer] if named else [])
+    session = await go(manager.login("acme", open_url=browser))
+    assert session.user.get("credit_score") == (650 if named else None)
+    assert session.error is None
+
+
+async def test_a_source_that_lies_is_a_warning_and_no_end_of_a_login(
+    make: Make, browser: ScriptedBrowser, dev: DevProvider
+) -> None:
+    forged = dev.sign({"iss": "https://evil.example", "email": "evil@example.com"})
+    dev.tamper["userinfo"] = lambda honest: {
+        "sub": honest["sub"], "_claim_names": {"email": "one"}, "_claim_sources": {"one": {"JWT": forged}},
+    }  # fmt: skip
+    session = await go(make(claims_issuers=[dev.issuer]).login("acme", open_url=browser))
+    assert session.live
+    assert session.user.get("email") != "evil@example.com"
+    assert session.error.check == "iss"
+
+
+async def test_userinfo_is_asked_with_the_token_in_the_form_by_a_setting(
+    make: Make, browser: ScriptedBrowser, dev: DevProvider
+) -> None:
+    session = await go(make(userinfo_token_in_form_body=True).login("acme", open_url=browser))
+    assert session.user.name == "Ada Lovelace"
+    assert [one.method for one in dev.requests if one.path == "/userinfo"] == ["POST"]

@@ -27,7 +27,7 @@ from authflow.protocol.userinfo import (
 )
 from authflow.records import Profile, Token
 
-from .issuer import METADATA, answer, claims, drive, openid, plain
+from .issuer import METADATA, answer, claims, drive, form_of, openid, plain
 
 TOKEN = Token("at")
 NO_USERINFO = msgspec.structs.replace(METADATA, userinfo_endpoint=None)
@@ -196,3 +196,10 @@ def test_whatever_userinfo_says_it_is_a_profile_or_a_typed_error(data):
         return
     assert profile.id == "user-1"
     read_groups(provider, profile.data)
+
+
+def test_the_token_goes_into_the_form_only_by_a_setting():
+    provider = openid(userinfo_token_in_form_body=True)
+    request = build_userinfo_request(provider, METADATA, Token("at-1"))
+    assert (request.method, form_of(request)) == ("POST", {"access_token": "at-1"})
+    assert "authorization" not in request.headers
