@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from . import id_token, imports, login, memory, sealing, transition, valid_token
+from . import id_token, imports, login, memory, recording, sealing, transition, valid_token
 
 TOPICS = {
     "imports": imports.main,
     "login": login.main,
+    "recording": recording.main,
     "id_token": id_token.main,
     "valid_token": valid_token.main,
     "transition": transition.main,

@@ -24,11 +24,13 @@ import httpcore
 import httpx
 import msgspec
 
+from authflow.diagrams.exports import EXPORTS, export
 from authflow.errors import AuthflowError
 from authflow.protocol.registration import ClientInformation
 from authflow.records import Pending, SessionRecord, Token
 from authflow.signals import SIGNALS
 from authflow.stores import Conflict, MemoryStore
+from authflow.trace.story import Trace
 
 TELLING = 12  # so many characters of a secret in a row give it away
 LOGGERS = ("", "authflow", "asyncio", "blinker", "concurrent", "h11", "httpcore", "httpx", "joserfc", "transitions")
@@ -100,6 +102,7 @@ class Canary:
         if isinstance(error, AuthflowError):
             self.show(f"{where}.info", error.info)
             self.hear(f"encoded {where}.info", msgspec.json.encode(error.info))
+            self.trace(f"{where}.trace", error.trace)
             pickled = pickle.dumps(error)
             self.hear(f"pickled {where}", pickled)
             self.show(f"unpickled {where}", pickle.loads(pickled))
@@ -124,8 +127,16 @@ class Canary:
         self.show("owner", manager.owner("nobody-in-particular"))
         self.hear("snapshot", repr(manager.snapshot()))
         self.hear("encoded snapshot", msgspec.json.encode(manager.snapshot()))
+        self.trace("the manager's trace", manager.trace)
         for session in manager.sessions():
             self.session(session)
+
+    def trace(self, where: str, trace: Trace | None) -> None:
+        """What was recorded, in every form it can be given away in. (A PNG is the SVG's pixels.)"""
+        if trace is not None:
+            self.show(where, trace)
+            for format in EXPORTS.keys() - {"png"}:
+                self.hear(f"{where} as {format}", export(trace, format))
 
     def listen(self, manager: Any) -> None:
         """Hears every signal of a manager."""
