@@ -366,6 +366,17 @@ class SessionManager(_Manager[Session], Sources[TokenSource], Reception, Registr
         """
         return self._do(operations.discover(self[name]))
 
+    def find_issuer_by_webfinger(self, identifier: str, *, allow_insecure_loopback: bool = False) -> str:
+        """The issuer of an address that a human typed (`ada@example.com`), for an `OpenIDConnect(issuer, …)`.
+
+        Whoever types it chooses the server that is asked, and the page that the browser will show: offer it only where
+        that is meant. No private address is asked. RFC 7033, OpenID Connect Discovery 1.0 §2. Raises `InvalidCall`,
+        `InsecureURL`, `ResponseInvalid`, `WireError`.
+        """
+        return self._do(
+            operations.find_issuer_by_webfinger(identifier, allow_insecure_loopback=allow_insecure_loopback)
+        )
+
     def stored(self) -> list[Session]:
         """The sessions that the store has, of every owner and account; no provider is asked for anything."""
         return [self._find(key) for key in self._stored_keys()]
@@ -518,6 +529,12 @@ class AsyncSessionManager(_Manager[AsyncSession], Sources[AsyncTokenSource], Asy
     async def discover(self, name: str) -> ServerMetadata:
         """See `SessionManager.discover`."""
         return await self._do(operations.discover(self[name]))
+
+    async def find_issuer_by_webfinger(self, identifier: str, *, allow_insecure_loopback: bool = False) -> str:
+        """See `SessionManager.find_issuer_by_webfinger`."""
+        return await self._do(
+            operations.find_issuer_by_webfinger(identifier, allow_insecure_loopback=allow_insecure_loopback)
+        )
 
     async def stored(self) -> list[AsyncSession]:
         """See `SessionManager.stored`."""

@@ -9,7 +9,7 @@ Rule 3: an operation may be cancelled at any yield; what it leaves behind is a s
 
 from __future__ import annotations
 
-from .asking import discover, introspect
+from .asking import discover, find_issuer_by_webfinger, introspect
 from .callback import complete
 from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, ProviderLogout, Saved
 from .ending import cancel, close, sign_in_required, with_trace
@@ -41,6 +41,7 @@ __all__ = [
     "discover",
     "dump",
     "dump_token",
+    "find_issuer_by_webfinger",
     "forget",
     "front_channel_logout",
     "introspect",

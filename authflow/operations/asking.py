@@ -1,4 +1,4 @@
-"""Asking the provider: about the session's own tokens, and about itself."""
+"""Asking the provider: about the session's own tokens, about itself, and whose somebody's address is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from ..chart import LIVE
 from ..core import SessionCore
 from ..drive import Do, Op
 from ..errors import InvalidCall
+from ..http import PRIVATE
 from ..protocol.introspection import Introspection
 from ..protocol.messages import ServerMetadata
+from ..protocol.webfinger import build_webfinger_request, read_webfinger_response
 from .ending import sign_in_required
 from .enrolling import prepare
 from .wire import reach
@@ -38,3 +40,12 @@ def introspect(s: SessionCore, kind: TokenKind, *, signed: bool) -> Op[Introspec
 def discover(s: SessionCore) -> Op[ServerMetadata]:
     """The endpoints of the session's provider, asked for only if they are not known."""
     return (yield from prepare(s))
+
+
+def find_issuer_by_webfinger(identifier: str, *, allow_insecure_loopback: bool) -> Op[str]:
+    """The issuer of an address; no private address is asked."""
+    request = build_webfinger_request(identifier, allow_insecure_loopback=allow_insecure_loopback)
+    if request.url.scheme == "https":
+        request.extensions[PRIVATE] = False
+    response = yield request
+    return read_webfinger_response(response, identifier, allow_insecure_loopback=allow_insecure_loopback)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..protocol.webfinger import ISSUER_RELATION
 from .answers import RESPONSE_MODES, RESPONSE_TYPES, encrypted, id_token, profile
 from .back_end import GRANT_TYPES
 from .grants import Refused
@@ -33,6 +34,7 @@ class BackChannel:
         return [
             Route("/.well-known/openid-configuration", self.metadata),
             Route("/.well-known/oauth-authorization-server", self.metadata),
+            Route("/.well-known/webfinger", self.webfinger),
             Route("/jwks", self.jwks),
             Route("/token", self.token, methods=["POST"]),
             Route("/userinfo", self.userinfo, methods=["GET", "POST"]),
@@ -41,6 +43,12 @@ class BackChannel:
         ]
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────
+
+    async def webfinger(self, request: Request) -> Response:
+        """RFC 7033: whoever is asked about, this is the issuer."""
+        link = {"rel": ISSUER_RELATION, "href": self._provider.issuer}
+        document = {"subject": request.query_params.get("resource", ""), "links": [link]}
+        return JSONResponse(self._provider.tamper.apply("webfinger", document), media_type="application/jrd+json")
 
     async def metadata(self, request: Request) -> Response:
         """OpenID Connect Discovery §3 and RFC 8414 §2, one document for both."""

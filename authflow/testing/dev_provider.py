@@ -89,6 +89,7 @@ _OIDC_ENDPOINTS = {
     "/phone": "phone",
     "/.well-known/openid-configuration": "metadata",
     "/.well-known/oauth-authorization-server": "metadata",
+    "/.well-known/webfinger": "webfinger",
     REGISTRATION_PATH: "register",
     METADATA_PATH: "resource_metadata",
     METADATA_PATH + PATH: "resource_metadata",

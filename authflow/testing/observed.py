@@ -37,7 +37,8 @@ SECRET_PARAMS = frozenset(
 
 TAMPERABLE = frozenset(
     {
-        "metadata", "jwks", "id_token_claims", "id_token_header", "id_token", "token_response", "userinfo", "emails",
+        "metadata", "webfinger", "jwks", "id_token_claims", "id_token_header", "id_token", "token_response", "userinfo",
+        "emails",
         "teams", "callback_params", "resource_metadata", "introspection", "registration", "logout_token_claims",
         "logout_token_header", "logout_token", "response_claims", "response", "userinfo_header", "userinfo_jwt",
         "device_response", "ciba_response",
@@ -60,7 +61,7 @@ class Request(NamedTuple):
 class Tamper(dict[str, Callable[[Any], Any]]):
     """Lies, by name: each gets what would be sent and returns what is sent instead (or changes it in place).
 
-    `metadata`, `resource_metadata`, `jwks`, `token_response`, `userinfo`, `introspection`, `registration`,
+    `metadata`, `resource_metadata`, `webfinger`, `jwks`, `token_response`, `userinfo`, `introspection`, `registration`,
     `device_response`, `ciba_response`, and the claims and headers of ID and logout tokens and of answers by JARM
     (`id_token_claims`, `logout_token_header`, …) get a dict, `emails` and `teams` a list, `id_token`,
     `logout_token` and `response` the finished string, `callback_params` a dict (it may return a list of pairs, to say a

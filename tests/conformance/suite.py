@@ -86,8 +86,6 @@ JARM = (
 
 # What authflow does not have, and why; `cases/declined.py` plays the proof.
 DECLINED = {
-    "discovery-webfinger-acct": "an address that a user types would choose the server that is asked",
-    "discovery-webfinger-url": "an address that a user types would choose the server that is asked",
     "session-management": "it lives on third-party cookies, which browsers no longer send",
 }
 # With these response types an ID token comes without an access token through the browser: no at_hash, no userinfo.

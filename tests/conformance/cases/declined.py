@@ -20,7 +20,7 @@ async def tokens_through_the_browser(rp: RelyingParty) -> None:
 @case(*DECLINED)
 async def nothing_of_the_kind(rp: RelyingParty) -> None:
     """No setting and no member of the metadata leads there."""
-    for setting in ("check_session_iframe", "webfinger"):
+    for setting in ("check_session_iframe",):
         with pytest.raises(ConfigurationError):
             rp.stage.settings("acme", **{setting: True})
     assert "check_session_iframe" not in ServerMetadata.__struct_fields__

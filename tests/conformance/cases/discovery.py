@@ -22,6 +22,26 @@ async def asks_for_the_document(rp: RelyingParty) -> None:
     assert rp.dev.requests[0].path == "/.well-known/openid-configuration"
 
 
+async def found(rp: RelyingParty, identifier: str, resource: str) -> None:
+    """An address that somebody typed leads to the issuer, and the issuer to a login."""
+    told: list[str] = []
+    rp.dev.tamper["webfinger"] = lambda document: told.append(document["subject"])
+    issuer = await go(rp.judge.manager.find_issuer_by_webfinger(identifier, allow_insecure_loopback=True))
+    assert (issuer, told) == (rp.dev.issuer, [resource])
+    await rp.signs_in()
+
+
+@case("discovery-webfinger-acct")
+async def found_by_an_account(rp: RelyingParty) -> None:
+    host = urlsplit(rp.dev.issuer).netloc
+    await found(rp, f"ada@{host}", f"acct:ada@{host}")
+
+
+@case("discovery-webfinger-url")
+async def found_by_a_url(rp: RelyingParty) -> None:
+    await found(rp, f"{rp.dev.issuer}/ada", f"{rp.dev.issuer}/ada")
+
+
 @case("discovery-jwks-uri-keys")
 async def asks_for_the_keys(rp: RelyingParty) -> None:
     rp.dev.forget_requests()
