@@ -23,6 +23,7 @@ REWRITTEN = (
     "tests.conformance.cases.fapi",
     "tests.conformance.cases.id_token",
     "tests.conformance.cases.logout",
+    "tests.conformance.cases.others",
     "tests.conformance.cases.tokens",
 )
 pytest.register_assert_rewrite(*REWRITTEN)

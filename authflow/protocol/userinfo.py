@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from ..providers.base import Provider
 
 # Claims that speak of the ID token, not of the human.
-PROTOCOL_CLAIMS = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash"})
+PROTOCOL_CLAIMS = frozenset(
+    {
+        "iss", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
+        "urn:openid:params:jwt:claim:auth_req_id", "urn:openid:params:jwt:claim:rt_hash",
+    }
+)  # fmt: skip
 
 
 def build_userinfo_request(provider: Provider, metadata: ServerMetadata, token: Token) -> httpx.Request:

@@ -22,7 +22,7 @@ FAPI = "fapi2-security-profile-final-client-test-"
 BASIC = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "idtoken-sig-rs256", "idtoken-sig-none", "invalid-sig-rs256",
-    "userinfo-bearer-header", "userinfo-invalid-sub", "nonce-invalid",
+    "userinfo-bearer-header", "userinfo-bearer-body", "userinfo-invalid-sub", "nonce-invalid",
     "scope-userinfo-claims", "client-secret-basic",
 )  # fmt: skip
 CONFIG = (
@@ -37,19 +37,21 @@ DYNAMIC = (
 HYBRID = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "invalid-chash", "missing-chash", "idtoken-sig-rs256", "invalid-sig-rs256",
-    "userinfo-bearer-header", "userinfo-invalid-sub", "nonce-unless-code-flow",
+    "userinfo-bearer-header", "userinfo-bearer-body", "userinfo-invalid-sub", "nonce-unless-code-flow",
     "nonce-invalid", "scope-userinfo-claims", "client-secret-basic", "invalid-athash", "missing-athash",
 )  # fmt: skip
 IMPLICIT = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "idtoken-sig-rs256", "invalid-sig-rs256", "nonce-unless-code-flow", "nonce-invalid",
-    "scope-userinfo-claims", "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub",
+    "scope-userinfo-claims", "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-bearer-body",
+    "userinfo-invalid-sub",
 )  # fmt: skip
 COMPREHENSIVE = (
     "", "nonce-invalid", "client-secret-basic", "scope-userinfo-claims", "kid-absent-single-jwks",
     "kid-absent-multiple-jwks", "missing-iat", "missing-aud", "invalid-aud", "idtoken-sig-none", "idtoken-sig-rs256",
     "missing-sub", "invalid-sig-rs256", "invalid-iss", "userinfo-invalid-sub", "userinfo-bearer-header",
-    "form-post-error", "invalid-sig-hs256", "invalid-sig-es256", "mtls-endpoint-aliases",
+    "userinfo-bearer-body", "form-post-error", "invalid-sig-hs256", "invalid-sig-es256", "aggregated-claims",
+    "distributed-claims", "mtls-endpoint-aliases",
     "discovery-openid-config", "discovery-jwks-uri-keys", "discovery-issuer-mismatch",
     "signing-key-rotation-just-before-signing", "signing-key-rotation", "discovery-webfinger-acct",
     "discovery-webfinger-url", "dynamic-registration", "request-uri-signed-rs256", "request-uri-signed-none",
@@ -90,7 +92,7 @@ DECLINED = {
 }
 # With these response types an ID token comes without an access token through the browser: no at_hash, no userinfo.
 WITHOUT_TOKEN = {
-    "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-invalid-sub",
+    "invalid-athash", "missing-athash", "userinfo-bearer-header", "userinfo-bearer-body", "userinfo-invalid-sub",
 }  # fmt: skip
 
 KEY = PrivateKey.generate("ES256")

@@ -1,6 +1,6 @@
 """The cases, by what they are about."""
 
 from ..suite import CASES
-from . import declined, discovery, fapi, id_token, logout, tokens
+from . import declined, discovery, fapi, id_token, logout, others, tokens
 
-__all__ = ["CASES", "declined", "discovery", "fapi", "id_token", "logout", "tokens"]
+__all__ = ["CASES", "declined", "discovery", "fapi", "id_token", "logout", "others", "tokens"]

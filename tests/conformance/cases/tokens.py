@@ -19,6 +19,16 @@ async def bearer_header(rp: RelyingParty) -> None:
     assert session.user.name == "Ada Lovelace"
 
 
+@case("userinfo-bearer-body")
+async def bearer_body(rp: RelyingParty) -> None:
+    """Off unless a setting asks for it."""
+    at = rp.at(userinfo_token_in_form_body=True)
+    with at.dev.lie("userinfo", lambda claims: {**claims, "name": "read by the body"}):
+        session = await at.signs_in()
+    assert session.user.name == "read by the body"
+    assert [one.method for one in at.dev.requests if one.path == "/userinfo"] == ["POST"]
+
+
 @case("userinfo-invalid-sub")
 async def userinfo_of_somebody_else(rp: RelyingParty) -> None:
     await rp.refuses(Lie.USERINFO_OF_SOMEBODY_ELSE, check="userinfo_sub", reached="userinfo")
