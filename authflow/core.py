@@ -32,7 +32,7 @@ from .protocol.dpop import Binding
 from .protocol.step import Moment
 from .protocol.urls import origin_of
 from .providers.base import Provider
-from .records import Key, SessionRecord, Target, Token, User, decode_profile
+from .records import Key, SessionRecord, Target, Token, User, decode_profile, unpack_json
 from .sealing import Sealer, Vault
 from .signals import SIGNALS, Outbox, Signals, SignalsView, SignalView
 from .stores import Store
@@ -306,7 +306,7 @@ class SessionCore:
     def claims(self) -> Mapping[str, Any]:
         """The claims of the validated ID token; empty without OpenID Connect."""
         claims = self._settled().claims
-        return {} if claims is None else msgspec.json.decode(claims, type=dict[str, Any])
+        return {} if claims is None else unpack_json(claims, dict[str, Any], "claims")
 
     @property
     def scopes(self) -> tuple[str, ...]:

@@ -422,6 +422,14 @@ class ExpiredToken(OAuthError):
     hint = "Sign in again: a new code is shown."
 
 
+class UnknownUserId(OAuthError):
+    """CIBA Core §13: nobody is known by the hint."""
+
+    code = "unknown_user_id"
+    recovery = Recovery.SIGN_IN_AGAIN
+    hint = "Ask the human who they are at this provider."
+
+
 def oauth_error(error: object, description: object = None, **facts: Any) -> OAuthError:
     """The error class that belongs to an RFC code, its text made printable."""
     code = printable(error, 128)

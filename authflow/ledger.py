@@ -27,7 +27,7 @@ from .clock import Clock
 from .engine import Facts, StaleTrigger, Step
 from .errors import StoreError
 from .events import AuthEvent
-from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token
+from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token, unpack
 from .sealing import Vault
 from .sealing.vault import PlaintextVault, first_version, rolled_back
 from .stores import Conflict, MemoryStore, Store
@@ -378,13 +378,12 @@ class Ledger:
 
 def decode_record(data: bytes, key: Key) -> SessionRecord:
     """A stored record. Raises `StoreError` for one that cannot be read; it is then left as it is."""
-    try:
-        record = msgspec.msgpack.decode(data, type=SessionRecord)
-    except (msgspec.MsgspecError, RecursionError):
+    record = unpack(data, SessionRecord)
+    if record is None:
         raise StoreError(
             f"The stored session of {key.provider!r} cannot be read.",
             hint="It was left as it is; another version of authflow may have written it.",
-        ) from None
+        )
     if record.format > RECORD_FORMAT:
         raise StoreError(
             f"The stored session of {key.provider!r} was written by a newer version of authflow.",

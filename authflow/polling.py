@@ -1,6 +1,7 @@
 """Logins without a redirect: the human answers on another screen, and the tokens are asked for until they are there.
 
     ask_for_code      what the human is to do, and what the polls are made with (RFC 8628)
+    ask_on_phone      the provider asks the human where they are; what the polls are made with (CIBA Core)
     poll              one poll: the tokens, or why there are none yet
 
 Generators, as those in `flows.py`; nothing here knows a chart, a session or a clock.
@@ -18,6 +19,7 @@ import msgspec
 
 from .errors import AuthflowError, AuthorizationPending, Phase, ServerError, ServiceUnavailable, SlowDown, WireError
 from .flows import ask_as_client, ask_for_tokens
+from .protocol.ciba import CIBAResponse, build_ciba_request, build_ciba_token_request, read_ciba_response
 from .protocol.device import DeviceAuthorization, build_device_request, build_device_token_request, read_device_response
 from .protocol.dpop import Binding
 from .protocol.messages import ServerMetadata, TokenResponse
@@ -27,7 +29,7 @@ from .records import Polled
 if TYPE_CHECKING:
     from .providers.base import Provider
 
-DEVICE_CODE: Final = "device_code"
+CIBA: Final = "ciba"  # the other grant is "device_code"
 
 SLOWER_SECONDS: Final = 5.0  # RFC 8628 §3.5
 LONGEST_BACKOFF: Final = 60.0
@@ -80,12 +82,36 @@ def ask_for_code(
         raise
 
 
-def poll(
-    provider: Provider, metadata: ServerMetadata, polled: Polled, binding: Binding | None = None
-) -> Flow[TokenResponse]:
-    """One poll (RFC 8628 §3.4). Raises one of `AGAIN` while there are no tokens, and whatever else ends the login."""
+def ask_on_phone(
+    provider: Provider,
+    metadata: ServerMetadata,
+    *,
+    scope: Sequence[str],
+    params: Mapping[str, str],
+    resource: Sequence[str] = (),
+) -> Flow[CIBAResponse]:
+    """That the provider asks the human (CIBA Core §7). The phase of its errors is `authorize`."""
 
     def build(moment: Moment) -> httpx.Request:
+        return build_ciba_request(provider, metadata, moment, scope=scope, params=params, resource=resource)
+
+    try:
+        response = yield from ask_as_client(provider, build)
+        return read_ciba_response(provider, response)
+    except AuthflowError as error:
+        error.add_facts(phase=Phase.AUTHORIZE)
+        raise
+
+
+def poll(
+    provider: Provider, metadata: ServerMetadata, grant: str, polled: Polled, binding: Binding | None = None
+) -> Flow[TokenResponse]:
+    """One poll of a `grant` (RFC 8628 §3.4, CIBA Core §10.1). Raises one of `AGAIN` while there are no tokens, and
+    whatever else ends the login."""
+
+    def build(moment: Moment) -> httpx.Request:
+        if grant == CIBA:
+            return build_ciba_token_request(provider, metadata, moment, auth_req_id=polled.code)
         return build_device_token_request(
             provider, metadata, moment, device_code=polled.code, user_code=polled.user_code
         )

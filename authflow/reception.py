@@ -17,6 +17,7 @@ from .session import AsyncAuthorizationRequest, AuthorizationRequest
 if TYPE_CHECKING:
     from .core import House
     from .drive import Op
+    from .events import AuthEvent
     from .operations.initiated import Invitation
     from .session import AsyncSession, Session, T
 
@@ -66,6 +67,15 @@ class Reception:
         """
         return self._do(operations.back_channel_logout(self._house, logout_token))
 
+    def ciba_notification(self, authorization: str, body: bytes | str | Mapping[str, Any]) -> AuthEvent | None:
+        """The provider says that a human has answered (CIBA Core §10.2, `agent=CIBA(ping=True)`), whichever process
+        began: the tokens are fetched.
+
+        `authorization`, `body`: the header and the JSON that were posted to your client notification endpoint. Answer
+        204; 401 to the `CallbackRejected` that this raises for a ping of no pending login. Raises `LoginFailed`.
+        """
+        return self._do(operations.notified(self._house, authorization, body))
+
     def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
         """The provider's page asks, in the human's browser, to sign out (OpenID Connect Front-Channel Logout 1.0).
 
@@ -105,6 +115,12 @@ class AsyncReception:
     async def back_channel_logout(self, logout_token: str) -> ProviderLogout:
         """See `SessionManager.back_channel_logout`."""
         return await self._do(operations.back_channel_logout(self._house, logout_token))
+
+    async def ciba_notification(
+        self, authorization: str, body: bytes | str | Mapping[str, Any]
+    ) -> AuthEvent | None:
+        """See `SessionManager.ciba_notification`."""
+        return await self._do(operations.notified(self._house, authorization, body))
 
     async def front_channel_logout(self, request: str | Mapping[str, str]) -> ProviderLogout:
         """See `SessionManager.front_channel_logout`."""

@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from .chart import State
-from .errors import ErrorInfo
+from .errors import ErrorInfo, StoreError
 from .events import AuthEvent
+
+T = TypeVar("T")
 
 RECORD_FORMAT = 1
 _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
@@ -231,11 +233,13 @@ class User(Mapping[str, Any]):
 
 class Polled(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the tokens of a login without a redirect are asked for with: the `device_code` of RFC 8628, the
-    `auth_req_id` of CIBA. `interval`: seconds between two polls. `user_code`: where the provider wants that too."""
+    `auth_req_id` of CIBA. `interval`: seconds between two polls. `user_code`: where the provider wants that
+    too. `pinged`: the provider tells when there is an answer."""
 
     code: str
     interval: float
     user_code: str | None = None
+    pinged: bool = False
 
 
 class PendingRef(msgspec.Struct, frozen=True, gc=False):
@@ -367,6 +371,25 @@ class SessionRecord(Redacted, msgspec.Struct, frozen=True, gc=False, omit_defaul
 BLANK = SessionRecord()
 
 
+def unpack(data: bytes, kind: type[T]) -> T | None:
+    """What a store kept as msgpack, or None when it is no `kind`. It raises nothing, as `_read_object` does not."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return None
+
+
+def unpack_json(data: bytes, kind: type[T], what: str) -> T:
+    """What a record holds as JSON. Raises `StoreError` when that cannot be read."""
+    try:
+        found = msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        found = None
+    if found is None:
+        raise StoreError(f"The stored {what} cannot be read.", hint="Sign in again.")
+    return found
+
+
 def decode_profile(data: bytes | None) -> User | None:
     """The `User` of a record's profile bytes."""
-    return None if data is None else User(msgspec.json.decode(data, type=Profile))
+    return None if data is None else User(unpack_json(data, Profile, "user"))

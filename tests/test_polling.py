@@ -23,7 +23,7 @@ CODE = Polled("dc-of-this-attempt", 5.0)
 
 
 def poll_once(said, status=400, provider=None):
-    flow = poll(provider or openid(), METADATA, CODE)
+    flow = poll(provider or openid(), METADATA, "device_code", CODE)
     assert isinstance(next(flow), Fresh)
     assert form_of(flow.send(MOMENT))["device_code"] == CODE.code
     with pytest.raises(StopIteration) as stop:

@@ -1,8 +1,9 @@
-"""How a human is reached: loopback and browser, paste, app link, web, device code. `base.py` is the contract."""
+"""How a human is reached: loopback and browser, paste, app link, web, device code, CIBA. `base.py` is the contract."""
 
 from .app_link import AppLink
 from .base import CONTINUE, Agent, Callback, FixedRedirect, Listener, Page
 from .browser import Surroundings, open_browser, surroundings
+from .ciba import CIBA
 from .device_code import DeviceCode
 from .loopback import Loopback
 from .pages import render
@@ -11,6 +12,7 @@ from .polling import Instructions, PollingAgent
 from .web import Web
 
 __all__ = [
+    "CIBA",
     "CONTINUE",
     "Agent",
     "AppLink",

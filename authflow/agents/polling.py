@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 class Instructions(msgspec.Struct, frozen=True):
     """What the human is to do: open `verification_uri` on any device and enter `user_code`; or open
-    `verification_uri_complete`, which holds the code (made for a QR code).
+    `verification_uri_complete`, which holds the code (made for a QR code). Without a `verification_uri` the provider
+    asks on the human's own device, and shows `binding_message` there (CIBA).
 
     `label` names the provider, `expires_in` is how long there is (seconds), `notice` why it is done this way.
     """
@@ -32,6 +33,7 @@ class Instructions(msgspec.Struct, frozen=True):
     user_code: str | None = None
     verification_uri: str | None = None
     verification_uri_complete: str | None = None
+    binding_message: str | None = None
     notice: str = ""
 
     @property
@@ -49,6 +51,10 @@ class Instructions(msgspec.Struct, frozen=True):
                 "",
                 f"Do it only if it was you who began this here. The code is good for {minutes} min.",
             ]
+        else:
+            lines.append(f"{self.label} asks you on your own device now: answer there within {minutes} min.")
+        if self.binding_message:
+            lines += ["", f"It shows:  {self.binding_message}"]
         return "\n".join(lines)
 
 
@@ -57,6 +63,7 @@ class PollingAgent:
 
     waits = True
     grant: ClassVar[str]
+    ping = False
 
     def __init__(self, show: Callable[[Instructions], object] | None = None, *, notice: str = "") -> None:
         self._show = show or _on_terminal
@@ -75,6 +82,10 @@ class PollingAgent:
     def asynchronous(self) -> bool:
         """Whether `show` is awaited."""
         return iscoroutinefunction(self._show)
+
+    def params(self) -> dict[str, str]:
+        """What it adds to the request."""
+        return {}
 
     def show(self, instructions: Instructions) -> object:
         """Tells the human. What the application's own function raises ends the login."""

@@ -16,6 +16,7 @@ from .ending import cancel, close, sign_in_required, with_trace
 from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
 from .parting import complete_logout
+from .polling import notified
 from .renewing import launch_renewal, refresh, renew_after, token, token_for
 from .saved import dump, dump_token, restore, restore_stored, seal
 from .signed_out_there import back_channel_logout, front_channel_logout
@@ -49,6 +50,7 @@ __all__ = [
     "login",
     "move",
     "notice_step_up",
+    "notified",
     "read_invitation",
     "read_registration",
     "refresh",

@@ -33,6 +33,7 @@ from ..errors import (
 from ..protocol.messages import ServerMetadata
 from ..protocol.registration import ClientInformation
 from ..protocol.resource import resource_scopes
+from ..records import unpack
 from ..stores import Conflict
 from .wire import reach
 
@@ -275,13 +276,12 @@ def _load(house: House, provider: str, issuer: str) -> tuple[ClientInformation, 
     found = house.store.load(name)
     if found is None:
         return None
-    try:
-        known = msgspec.msgpack.decode(house.vault.unpack(name, found[0])[0], type=ClientInformation)
-    except (msgspec.MsgspecError, RecursionError):
+    known = unpack(house.vault.unpack(name, found[0])[0], ClientInformation)
+    if known is None:
         raise StoreError(
             f"The stored registration of {provider!r} cannot be read.",
             hint="It was left as it is; another version of authflow may have written it.",
-        ) from None
+        )
     return (known, found[1]) if known.issuer == issuer else None
 
 

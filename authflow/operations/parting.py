@@ -16,7 +16,7 @@ from ..core import House
 from ..drive import Do, Op
 from ..errors import CallbackRejected, Phase, StoreError
 from ..protocol.callback import read_parameters
-from ..records import Key
+from ..records import Key, unpack
 from ..stores import Conflict
 from .data import LogoutReturn
 from .pending import fits_redirect, hash_of
@@ -58,12 +58,9 @@ def _take(house: House, state: str, request: str | Mapping[str, Any]) -> Parting
     found = house.store.load(name)
     if found is None:
         return None
-    try:
-        parting = msgspec.msgpack.decode(house.vault.unpack(name, found[0])[0], type=Parting)
-    except (msgspec.MsgspecError, RecursionError):
-        raise StoreError(
-            "A pending logout in the store cannot be read.", hint="The session has ended anyway."
-        ) from None
+    parting = unpack(house.vault.unpack(name, found[0])[0], Parting)
+    if parting is None:
+        raise StoreError("A pending logout in the store cannot be read.", hint="The session has ended anyway.")
     if isinstance(request, str) and not fits_redirect(request, parting.post_logout_redirect_uri):
         raise _rejected("arrived at another address than it was sent to", "post_logout_redirect_uri")
     return None if isinstance(house.store.swap(name, found[1], None), Conflict) else parting

@@ -20,7 +20,7 @@ from ..errors import (
     StoreError,
 )
 from ..events import AuthEvent
-from ..records import Pending, PendingRef
+from ..records import Pending, PendingRef, unpack
 from ..stores import Conflict
 
 KEPT_SECONDS: Final = 600.0
@@ -110,13 +110,13 @@ def _load(house: House, key: str) -> tuple[Pending, int] | None:
     if found is None:
         return None
     data, _ = house.vault.unpack(key, found[0])
-    try:
-        return msgspec.msgpack.decode(data, type=Pending), found[1]
-    except (msgspec.MsgspecError, RecursionError):
+    pending = unpack(data, Pending)
+    if pending is None or pending.key.count("/") != 2:
         raise StoreError(
             "A pending sign-in in the store cannot be read.",
             hint="Another version of authflow may have written it. Begin the sign-in again.",
-        ) from None
+        )
+    return pending, found[1]
 
 
 def _save(

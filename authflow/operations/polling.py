@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from .. import flows, polling
 from ..agents.polling import Instructions, PollingAgent
-from ..core import Run, SessionCore
+from ..core import House, Run, SessionCore
 from ..drive import Do, Expect, Op, Own, Tell
 from ..errors import (
     AuthflowError,
@@ -31,21 +31,24 @@ from ..errors import (
     StoreError,
 )
 from ..events import AuthEvent
+from ..protocol.ciba import REQUEST_CLAIM, fits, read_ping
 from ..protocol.dpop import Binding
 from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.token import to_token
-from ..records import Pending, Polled, SessionRecord
+from ..records import Key, Pending, Polled, SessionRecord
 from .callback import enter_exchange, see_through
 from .data import Begun
 from .ending import NO_LOGIN_HERE, fail, give_up, judge_end, let_go
 from .enrolling import prepare
 from .pending import load_pending, restate_pending, use_pending
+from .runs import open_beside
 from .signing_out import discard
 from .wire import reach
 
 if TYPE_CHECKING:
     from ..drive import Mailbox
 
+LOST_PING_SECONDS: Final = 30.0
 SHORTEST_SECONDS: Final = 0.05  # no wait is shorter, and no poll is put off for less
 
 
@@ -60,19 +63,7 @@ def ask(
     mailbox: Mailbox,
 ) -> Op[Begun]:
     """Asks the provider, and keeps what it said with the attempt."""
-    asking = polling.ask_for_code(
-        s.provider, metadata, scope=pending.scope, params=params, resource=pending.resource
-    )
-    code = yield from reach(s, asking, story=pending.attempt)
-    polled = Polled(code.device_code, code.interval, code.user_code if s.provider.device_sends_user_code else None)
-    told = Instructions(
-        label=s.provider.label,
-        expires_in=code.expires_in,
-        user_code=code.user_code,
-        verification_uri=code.verification_uri,
-        verification_uri_complete=code.verification_uri_complete,
-        notice=agent.notice,
-    )
+    told, polled = yield from _ask(s, agent, pending, state, metadata, {**params, **agent.params()})
     deadline = min(pending.deadline, run.ledger.now() + told.expires_in)
     keep = partial(_keep, s, run, state, replace(pending, polled=polled, deadline=deadline))
     yield Do(keep, s._house.store.blocking)
@@ -87,6 +78,40 @@ def ask(
         told=told,
         polled=polled,
     )
+
+
+def _ask(
+    s: SessionCore,
+    agent: PollingAgent,
+    pending: Pending,
+    state: str,
+    metadata: ServerMetadata,
+    params: dict[str, str],
+) -> Op[tuple[Instructions, Polled]]:
+    """What the human is to do, and what is polled with. The state of an attempt whose provider pings is the token
+    that the ping must bring (CIBA Core §7.1): so it is found in whichever process it arrives."""
+    label, notice = s.provider.label, agent.notice
+    if pending.grant == polling.CIBA:
+        if agent.ping:
+            params["client_notification_token"] = state
+        asking = polling.ask_on_phone(
+            s.provider, metadata, scope=pending.scope, params=params, resource=pending.resource
+        )
+        asked = yield from reach(s, asking, story=pending.attempt)
+        shown = params.get("binding_message")
+        told = Instructions(label=label, expires_in=asked.expires_in, binding_message=shown, notice=notice)
+        return told, Polled(asked.code, asked.interval, pinged=agent.ping)
+    coding = polling.ask_for_code(s.provider, metadata, scope=pending.scope, params=params, resource=pending.resource)
+    code = yield from reach(s, coding, story=pending.attempt)
+    told = Instructions(
+        label=label,
+        expires_in=code.expires_in,
+        user_code=code.user_code,
+        verification_uri=code.verification_uri,
+        verification_uri_complete=code.verification_uri_complete,
+        notice=notice,
+    )
+    return told, Polled(code.device_code, code.interval, code.user_code if s.provider.device_sends_user_code else None)
 
 
 def _keep(s: SessionCore, run: Run, state: str, pending: Pending) -> None:
@@ -106,7 +131,9 @@ def _keep(s: SessionCore, run: Run, state: str, pending: Pending) -> None:
 
 def wait(s: SessionCore, begun: Begun, polled: Polled) -> Op[AuthEvent]:
     """Polls until the login has come to rest. Raises `LoginFailed`."""
-    run, pace = begun.run, polling.Pace.of(polled)
+    # A provider that pings is polled as well, seldom: a ping may be lost.
+    run, pace = begun.run, polling.Pace.of(replace(polled, interval=max(polled.interval, LOST_PING_SECONDS))
+                                           if polled.pinged else polled)  # fmt: skip
     run.attend(begun.attempt)
     due = run.ledger.now() + pace.delay
     try:
@@ -140,6 +167,25 @@ def wait(s: SessionCore, begun: Begun, polled: Polled) -> Op[AuthEvent]:
         let_go(run, begun.attempt)
 
 
+def notified(
+    house: House, authorization: str, body: bytes | str | Mapping[str, object]
+) -> Op[AuthEvent | None]:
+    """A ping (CIBA Core §10.2): the one poll that it stands for. None: there was nothing to do any more, or the answer
+    is not there yet. Raises `CallbackRejected` for a ping of no pending login, and `LoginFailed`."""
+    token, code = read_ping(authorization, body)
+    pending: Pending | None = yield Do(partial(load_pending, house, token), house.store.blocking)
+    if (
+        pending is None or pending.polled is None or not pending.polled.pinged
+        or not fits(code, pending.polled.code) or Key.parse(pending.key).provider not in house.providers
+    ):  # fmt: skip
+        raise CallbackRejected("No sign-in waits for this notification.", hint=NO_LOGIN_HERE, check="ping")
+    s = house.find(Key.parse(pending.key))
+    run = (s._beside or open_beside(s)) if pending.beside else s._run
+    yield Do(run.ledger.catch_up, house.store.blocking)
+    came = yield from poll(s, run, token)
+    return came if isinstance(came, AuthEvent) else None
+
+
 def poll(s: SessionCore, run: Run, state: str) -> Op[AuthEvent | AuthflowError | None]:
     """One poll of the attempt that is kept under `state`, seen through: the login's event, or why there are no tokens
     yet; None when somebody else has them. Raises `LoginFailed`."""
@@ -164,7 +210,7 @@ def _poll(s: SessionCore, run: Run, state: str, left: list[bool]) -> Op[AuthEven
     binding = Binding.of(pending.dpop_key, house.directory.nonces)
     try:
         metadata = yield from prepare(s, issuer=pending.issuer)
-        asking = polling.poll(s.provider, metadata, pending.polled, binding)
+        asking = polling.poll(s.provider, metadata, pending.grant, pending.polled, binding)
         answer = yield from reach(s, asking, story=pending.attempt)
     except polling.AGAIN as error:
         return error
@@ -213,6 +259,7 @@ def _receive(
         max_age=pending.max_age,
         acr_values=pending.acr_values,
         asked_claims=pending.asked_claims,
+        own_claims={REQUEST_CLAIM: pending.polled.code} if pending.grant == polling.CIBA and pending.polled else {},
         fetch_user=pending.fetch_user,
         fetch_groups=pending.fetch_groups,
         binding=binding,

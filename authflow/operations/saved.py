@@ -28,7 +28,7 @@ from ..errors import (
 from ..events import AuthEvent
 from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
-from ..records import Profile, Token
+from ..records import Profile, Token, unpack
 from ..sealing import Sealer, is_sealed
 from . import whose
 from .callback import tokens_of
@@ -212,12 +212,10 @@ def _open_saved(s: SessionCore, saved: str | Token) -> Saved:
         except ValueError as error:
             raise InvalidCall(f"The saved token cannot be read: {error}.", hint="Pass what dump() returned.") from None
     data = _sealer(s).open(saved, "session", s.provider.name, s.account)
-    try:
-        return msgspec.msgpack.decode(data, type=Saved)
-    except msgspec.MsgspecError:
-        raise InvalidCall(
-            "The saved session was written by another version of authflow.", hint="Sign in again."
-        ) from None
+    found = unpack(data, Saved)
+    if found is None:
+        raise InvalidCall("The saved session was written by another version of authflow.", hint="Sign in again.")
+    return found
 
 
 def _sealer(s: SessionCore) -> Sealer:

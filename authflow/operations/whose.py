@@ -25,7 +25,7 @@ from ..chart import LIVE
 from ..core import SESSION, House
 from ..errors import StoreError
 from ..ledger import decode_record
-from ..records import Key, SessionRecord
+from ..records import Key, SessionRecord, unpack
 from ..stores import Conflict
 
 WHOSE: Final = "whose/"
@@ -150,13 +150,12 @@ def _load(house: House, name: str) -> tuple[Entry, int]:
     if found is None:
         return Entry(), 0
     data, _ = house.vault.unpack(name, found[0])
-    try:
-        entry = msgspec.msgpack.decode(data, type=Entry)
-    except (msgspec.MsgspecError, RecursionError):
+    entry = unpack(data, Entry)
+    if entry is None:
         raise StoreError(
             "The store's list of one user's sessions cannot be read.",
             hint="Another version of authflow may have written it.",
-        ) from None
+        )
     if entry.ended_at is not None and house.clock.time() > entry.ended_at + ENDED_SECONDS:
         entry = replace(entry, ended_at=None)
     return entry, found[1]

@@ -93,10 +93,10 @@ def read_device_response(provider: Provider, response: httpx.Response) -> Device
     uri = _uri(provider, said, "verification_uri")
     if code is None or uri is None:
         raise _invalid("has no device_code or no verification_uri")
-    lifetime = _seconds(said, "expires_in", LONGEST_WAIT)
+    lifetime = read_seconds(said, "expires_in", LONGEST_WAIT, _WHAT)
     if not lifetime:
         raise _invalid("does not say how long the code is good")
-    interval = _seconds(said, "interval", LONGEST_INTERVAL)
+    interval = read_seconds(said, "interval", LONGEST_INTERVAL, _WHAT)
     return DeviceAuthorization(
         device_code=code,
         user_code=_user_code(said),
@@ -135,14 +135,15 @@ def _uri(provider: Provider, said: Mapping[str, Any], name: str) -> str | None:
     return check_endpoint(value, allow_insecure_loopback=provider.allow_insecure_loopback)
 
 
-def _seconds(said: Mapping[str, Any], name: str, most: float) -> float | None:
+def read_seconds(said: Mapping[str, Any], name: str, most: float, what: str) -> float | None:
+    """A number of seconds, `most` at most; None where there is none. Raises `ResponseInvalid`."""
     value = said.get(name)
     if value is None:
         return None
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:12])
     if not is_number(value) or value < 0:
-        raise _invalid(f"has an {name} that is no number of seconds")
+        raise ResponseInvalid(f"The {what} has an {name} that is no number of seconds.", phase=Phase.AUTHORIZE)
     return float(min(value, most))
 
 

@@ -34,6 +34,7 @@ ENDPOINTS = (
     "revocation_endpoint",
     "end_session_endpoint",
     "device_authorization_endpoint",
+    "backchannel_authentication_endpoint",
     "pushed_authorization_request_endpoint",
     "introspection_endpoint",
     "registration_endpoint",

@@ -20,6 +20,7 @@ class ServerMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
     device_authorization_endpoint: str | None = None
+    backchannel_authentication_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     introspection_endpoint: str | None = None
     registration_endpoint: str | None = None

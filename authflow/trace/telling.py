@@ -14,7 +14,7 @@ import msgspec
 from ..chart import State, Trigger
 from ..engine import Step as Planned
 from ..events import AuthEvent, Origin
-from ..records import Key
+from ..records import Key, unpack
 from .redact import Redactor
 from .shapes import given_of, shape_of
 from .story import APPLICATION, MOST_STEPS, PROVIDER, Call, Check, Decision, Hop, Shape, Step, Story, Transition, Wait
@@ -207,7 +207,4 @@ class Telling:
 
 def read_carried(data: bytes) -> Carried | None:
     """What a pending record brought; None when it cannot be read."""
-    try:
-        return msgspec.msgpack.decode(data, type=Carried)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
+    return unpack(data, Carried)

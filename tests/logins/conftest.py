@@ -10,6 +10,9 @@ import pytest
 
 from authflow import AsyncSessionManager, SessionManager
 from authflow.testing import DevProvider, ScriptedBrowser
+from tests.session.support import World
+
+from .waiting import Served
 
 
 async def go(answer: Any) -> Any:
@@ -85,3 +88,30 @@ def heard(manager: Any) -> Heard:
 def browser() -> Iterator[ScriptedBrowser]:
     with ScriptedBrowser(user="ada") as made:
         yield made
+
+
+@pytest.fixture(params=["sync", "async"])
+async def world(request: pytest.FixtureRequest, served: Served) -> AsyncIterator[World]:
+    """A manager's colour, with a provider that asks its users."""
+    made = World(request.param, served.provider, served.clock, served.its_clock)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="module")
+def _served() -> Iterator[Served]:
+    made = Served()
+    with made.provider.serve():
+        yield made
+
+
+@pytest.fixture
+def served(_served: Served) -> Iterator[Served]:
+    provider = _served.provider
+    yield _served
+    provider.tamper.clear()
+    provider._gate._faults.clear()
+    provider.forget_requests()
+    provider.auto = None
+    provider.other_screen.interval = 5.0
+    provider.other_screen.lifetime = 600.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 
@@ -12,79 +10,10 @@ from authflow import AsyncSessionManager, LoginCancelled, LoginDenied, LoginFail
 from authflow.agents import DeviceCode, Instructions
 from authflow.errors import CallbackRejected, MissingEndpoint
 from authflow.stores import MemoryStore
-from authflow.testing import DevProvider, ScriptedBrowser, VirtualClock
+from authflow.testing import DevProvider, VirtualClock
 from tests.session.support import Heard, ProviderClock, World, go
 
-KEY = bytes(range(32))
-
-
-@pytest.fixture(params=["sync", "async"])
-async def world(request: pytest.FixtureRequest, served: Served) -> AsyncIterator[World]:
-    """A manager's colour, with a provider that asks its users."""
-    made = World(request.param, served.provider, served.clock, served.its_clock)
-    yield made
-    await made.close()
-
-
-class Served:
-    """A provider for a module's tests, and its time."""
-
-    def __init__(self) -> None:
-        self.clock = VirtualClock(patience=0.2)  # who waits for a poll may be done with waiting
-        self.its_clock = ProviderClock(self.clock)
-        self.provider = DevProvider(label="Acme", clock=self.its_clock)
-
-
-@pytest.fixture(scope="module")
-def _served() -> Iterator[Served]:
-    made = Served()
-    with made.provider.serve():
-        yield made
-
-
-@pytest.fixture
-def served(_served: Served) -> Iterator[Served]:
-    provider = _served.provider
-    yield _served
-    provider.tamper.clear()
-    provider._gate._faults.clear()
-    provider.forget_requests()
-    provider.auto = None
-    provider.other_screen.interval = 5.0
-    provider.other_screen.lifetime = 600.0
-
-
-class Shown:
-    """A screen: what it was told to show."""
-
-    def __init__(self) -> None:
-        self.told: list[Instructions] = []
-
-    def __call__(self, told: Instructions) -> None:
-        self.told.append(told)
-
-
-def approve(request: Any, user: str = "ada", *, deny: bool = False) -> str:
-    """The human opens the page, enters the code, says who they are and allows it; gives the last page."""
-    with ScriptedBrowser(user, fields={"user_code": request.user_code}, deny=deny) as browser:
-        return browser.go(request.verification_uri).text
-
-
-async def until_waiting(world: World, task: Any) -> None:
-    """Somebody besides the scheduler waits on the clock, for the next poll; or it is over."""
-
-    def waits() -> bool:
-        waiters = [one.who for one in list(world.clock._waiters)]
-        return task.done() or any("scheduler" not in repr(who) for who in waiters)
-
-    await world.eventually(waits)
-
-
-async def poll(world: World, task: Any, seconds: float) -> None:
-    """So many seconds pass, and what is due in them is done."""
-    await until_waiting(world, task)
-    await world.pass_time(seconds)
-    await until_waiting(world, task)
+from .waiting import Shown, approve, poll, until_waiting
 
 
 async def test_a_code_on_another_screen_signs_in_here(world: World) -> None:

@@ -1,0 +1,126 @@
+"""Client-initiated backchannel authentication (OpenID Connect CIBA Core 1.0), by poll and by ping.
+
+    build_ciba_request → read_ciba_response → build_ciba_token_request, once for each poll
+    read_ping            the provider says that there is an answer
+
+Push is declined: it would send tokens to a route of ours that nobody but the provider's word protects, and the tokens
+would be there before anybody asked for them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import msgspec
+
+from ..errors import CallbackRejected, ConfigurationError, MissingEndpoint, Phase, ResponseInvalid
+from ..records import Redacted
+from .client_auth import authenticate_client
+from .device import DEFAULT_INTERVAL, LONGEST_INTERVAL, LONGEST_WAIT, read_seconds
+from .messages import ServerMetadata
+from .reading import decode_object, read_object
+from .step import Limits, Moment, build_request
+from .token import build_grant_request, grant_text
+from .urls import check_endpoint
+
+if TYPE_CHECKING:
+    from ..providers.base import Provider
+
+GRANT_TYPE: Final = "urn:openid:params:grant-type:ciba"
+REQUEST_CLAIM: Final = "urn:openid:params:jwt:claim:auth_req_id"
+HINTS: Final = ("login_hint", "login_hint_token", "id_token_hint")
+LONGEST_PING: Final = 16 * 1024  # bytes
+
+_WHAT: Final = "backchannel authentication response"
+
+
+class CIBAResponse(Redacted, msgspec.Struct, frozen=True):
+    """§7.3. Seconds."""
+
+    code: str
+    expires_in: float
+    interval: float = DEFAULT_INTERVAL
+
+
+def build_ciba_request(
+    provider: Provider,
+    metadata: ServerMetadata,
+    moment: Moment,
+    *,
+    scope: Sequence[str],
+    params: Mapping[str, str],
+    resource: Sequence[str] = (),
+) -> httpx.Request:
+    """§7.1: `params` hold exactly one hint, and what else is asked. Raises `ConfigurationError`, `MissingEndpoint`."""
+    if not metadata.backchannel_authentication_endpoint:
+        raise MissingEndpoint(
+            f"{provider.name}: no backchannel_authentication_endpoint is known.",
+            hint="This provider asks nobody on their phone; use another agent.",
+            phase=Phase.AUTHORIZE,
+        )
+    if sum(bool(params.get(name)) for name in HINTS) != 1:
+        raise ConfigurationError(
+            "Exactly one hint must say whom to ask.", hint=f"Give one of {', '.join(HINTS)} (CIBA Core §7.1)."
+        )
+    endpoint = check_endpoint(
+        metadata.backchannel_authentication_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    )
+    wanted = dict.fromkeys(("openid", *scope))
+    form = {**params, "scope": provider.scope_separator.join(wanted)}
+    if resource:
+        form["resource"] = resource[0]
+    proof, headers = authenticate_client(provider, metadata, form, {}, moment)
+    return build_request("POST", endpoint, form=proof, headers=headers, limits=Limits(seconds=provider.timeout))
+
+
+def read_ciba_response(provider: Provider, response: httpx.Response) -> CIBAResponse:
+    """§7.3. Raises the `OAuthError` that the answer is, or `ResponseInvalid`."""
+    said = read_object(provider, response, _WHAT, phase=Phase.AUTHORIZE)
+    code = grant_text(said, "auth_req_id", _WHAT)
+    lifetime = read_seconds(said, "expires_in", LONGEST_WAIT, _WHAT)
+    if code is None or not lifetime:
+        raise ResponseInvalid(f"The {_WHAT} has no auth_req_id or no expires_in.", phase=Phase.AUTHORIZE)
+    interval = read_seconds(said, "interval", LONGEST_INTERVAL, _WHAT)
+    return CIBAResponse(code, lifetime, DEFAULT_INTERVAL if interval is None else max(interval, 1.0))
+
+
+def build_ciba_token_request(
+    provider: Provider, metadata: ServerMetadata, moment: Moment, *, auth_req_id: str
+) -> httpx.Request:
+    """One poll (§10.1)."""
+    return build_grant_request(provider, metadata, moment, GRANT_TYPE, {"auth_req_id": auth_req_id})
+
+
+def read_ping(authorization: str, body: bytes | str | Mapping[str, Any]) -> tuple[str, str]:
+    """The client_notification_token and auth_req_id of a ping (§10.2). Raises `CallbackRejected`."""
+    scheme, _, token = (authorization if isinstance(authorization, str) else "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not 16 <= len(token) <= 1024 or not token.isascii() or not token.isprintable():
+        raise _rejected("brings no token of ours")
+    if isinstance(body, str):
+        body = body.encode("utf-8", "replace")
+    if isinstance(body, bytes):
+        if len(body) > LONGEST_PING:
+            raise _rejected("is too long")
+        try:
+            body = decode_object(body, "ping")
+        except ResponseInvalid:
+            raise _rejected("is no JSON object") from None
+    try:
+        code = grant_text(body, "auth_req_id", "ping")
+    except ResponseInvalid:
+        code = None
+    if code is None:
+        raise _rejected("names no auth_req_id")
+    return token, code
+
+
+def fits(code: str, known: str) -> bool:
+    """Whether a ping is about the request that its token was made for."""
+    return hmac.compare_digest(code.encode(), known.encode())
+
+
+def _rejected(why: str) -> CallbackRejected:
+    return CallbackRejected(f"This notification {why}.", hint="Nothing was ended by it.", check="ping")
