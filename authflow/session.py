@@ -168,7 +168,8 @@ class Session(SessionCore):
         complete_page: str | None = None,
         **arguments: Unpack[LoginArguments],
     ) -> Session:
-        """Signs in and returns this session, live. By default: the system browser and a redirect to 127.0.0.1.
+        """Signs in and returns this session, live. By default: the system browser and a redirect to 127.0.0.1; where no
+        browser can be had, a code on another screen, or a paste.
 
         `saved_token`: what `dump()` or `Token.to_json()` gave, in place of the human. `open_url(url)` shows
         the URL instead of the system browser. `complete_page`: an HTML page of yours for a success.
@@ -182,7 +183,7 @@ class Session(SessionCore):
             check_saved(saved_token)
             self._do(operations.restore(self, saved_token, options))
         else:
-            self._do(operations.login(self, with_waiting_agent(options), open_url))
+            self._do(operations.login(self, with_waiting_agent(options, open_url), open_url))
         return self
 
     def begin(
@@ -233,7 +234,7 @@ class Session(SessionCore):
         """
         check_opener(open_url)
         arguments = with_asked(self, arguments)
-        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
+        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True), open_url)
         self._do(operations.login(self, options, open_url))
         return self
 
@@ -357,7 +358,7 @@ class AsyncSession(SessionCore):
             check_saved(saved_token)
             await self._do(operations.restore(self, saved_token, options))
         else:
-            await self._do(operations.login(self, with_waiting_agent(options), open_url))
+            await self._do(operations.login(self, with_waiting_agent(options, open_url), open_url))
         return self
 
     async def begin(
@@ -398,7 +399,7 @@ class AsyncSession(SessionCore):
         """See `Session.step_up`."""
         check_opener(open_url)
         arguments = with_asked(self, arguments)
-        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True))
+        options = with_waiting_agent(login_options(arguments, complete_page=complete_page, step_up=True), open_url)
         await self._do(operations.login(self, options, open_url))
         return self
 
@@ -584,12 +585,12 @@ def refuse_when_closed(house: House, operation: Op[Any]) -> None:
         raise closed_error()
 
 
-def with_waiting_agent(options: LoginOptions) -> LoginOptions:
-    """`login()` waits for the redirect itself; without another agent by loopback."""
+def with_waiting_agent(options: LoginOptions, open_url: OpenURL | None) -> LoginOptions:
+    """`login()` waits itself. Without an agent and an opener, the one is chosen that suits this place."""
     from msgspec.structs import replace
 
     if options.agent is None:
-        return replace(options, agent=Loopback())
+        return options if open_url is None else replace(options, agent=Loopback())
     if not options.agent.waits:
         raise InvalidCall(
             f"{type(options.agent).__name__} brings no redirect to login().",

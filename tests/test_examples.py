@@ -28,6 +28,7 @@ TOLD = {
         "globex +- +logged_out .+ expired",
     ],
     "desktop": ["hello Ada Lovelace from Acme", "the API answered 200; .+", "signed out; .+ refresh_token, .+"],
+    "device_code": [r"open http://127\.0\.0\.1:\d+/device and enter [A-Z]{4}-[A-Z]{4}", "hello Ada Lovelace"],
     "mcp_client": [
         "without a token: 401",
         "signed in with profile offline_access",

@@ -67,7 +67,7 @@ def run(block: str, after: str = "", **env: str) -> list[str]:
     code = f"{STAGE}\n{block}\n{after}\nstack.close()\n"
     told = subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", code],
-        env={**os.environ, "PYTHONUTF8": "1", **env},
+        env={**os.environ, "PYTHONUTF8": "1", "BROWSER": "ada, who stands in for it", **env},
         cwd=ROOT,
         capture_output=True,
         text=True,

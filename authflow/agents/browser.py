@@ -48,6 +48,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     wsl: bool = False
     ci: bool = False
     jupyter: bool = False
+    remote_kernel: bool = False
 
     @property
     def loopback_reachable(self) -> bool:
@@ -61,6 +62,8 @@ class Surroundings(msgspec.Struct, frozen=True):
             return "This is a remote shell (SSH): a browser would open on the wrong machine"
         if self.container:
             return "This is a container without a display"
+        if self.remote_kernel:
+            return "This notebook's kernel runs on another machine"
         if self.ci:
             return "This is a build server: nobody is there to sign in"
         return "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
@@ -83,6 +86,10 @@ def surroundings(
         not windowed and (exists("/.dockerenv") or exists("/run/.containerenv"))
     )
     wsl = platform == "linux" and not container and has("WSL_DISTRO_NAME", "WSL_INTEROP")
+    if platform == "linux" and not container:
+        # The variables are gone under sudo and in services; the file is there as long as Windows programs can be run.
+        wsl = wsl or exists("/proc/sys/fs/binfmt_misc/WSLInterop")
+    remote_kernel = has("JUPYTERHUB_USER", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
     drawn = has("DISPLAY", "WAYLAND_DISPLAY")
     return Surroundings(
         display=drawn if not (windowed or wsl) else not ssh,
@@ -90,7 +97,8 @@ def surroundings(
         container=container,
         wsl=wsl,
         ci=env.get("CI", "").lower() not in ("", "0", "false"),
-        jupyter=has("JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTERHUB_USER", "COLAB_RELEASE_TAG"),
+        jupyter=remote_kernel or has("JPY_PARENT_PID", "JPY_SESSION_NAME"),
+        remote_kernel=remote_kernel,
     )
 
 

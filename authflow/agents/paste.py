@@ -38,6 +38,7 @@ SETTLE_SECONDS = 0.2
 class Paste:
     """`Paste()` uses the terminal; `ask` and `show` can be an application's own.
 
+    `notice` is said first: why it is done this way.
     `ask(prompt)` gives one line, or raises `EOFError` when there will be none; the login then waits for its
     deadline or its `cancel()`.
     """
@@ -45,8 +46,13 @@ class Paste:
     waits = True
 
     def __init__(
-        self, ask: Callable[[str], str] | None = None, show: Callable[[str], object] | None = None
+        self,
+        ask: Callable[[str], str] | None = None,
+        show: Callable[[str], object] | None = None,
+        *,
+        notice: str = "",
     ) -> None:
+        self.notice = notice
         self._ask = ask
         self._show: Callable[[str], object] = show or print
         self._listeners: list[PasteListener] = []
@@ -68,8 +74,9 @@ class Paste:
         with self._lock:
             waiting = list(self._listeners)
         ends_at = f"It begins with {waiting[-1].redirect_uri}" if waiting else "It holds code= and state="
+        first = f"{self.notice}\n\n" if self.notice else ""
         self._show(
-            f"Open this URL in a browser, on any machine, and sign in:\n\n  {url}\n\n"
+            f"{first}Open this URL in a browser, on any machine, and sign in:\n\n  {url}\n\n"
             "At the end the browser shows an address that it cannot load. That is expected.\n"
             f"{ends_at}. Copy the whole address and paste it here."
         )

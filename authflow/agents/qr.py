@@ -5,16 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from importlib.util import find_spec
-from typing import Protocol
+from typing import TextIO
 
 
-class _Terminal(Protocol):
-    encoding: str
-
-    def isatty(self) -> bool: ...
-
-
-def qr_code(url: str, terminal: _Terminal | None = None) -> str | None:
+def qr_code(url: str, terminal: TextIO | None = None) -> str | None:
     """The code in half blocks; None without segno, in a pipe, and where the characters cannot be written."""
     shown_on = sys.stdout if terminal is None else terminal
     if not shown_on.isatty() or find_spec("segno") is None:

@@ -21,6 +21,7 @@ from .traces import keep
 from .workspace import config_option, open_workspace, provider_argument
 
 if TYPE_CHECKING:
+    from ..agents import Instructions
     from ..manager import SessionManager
     from ..providers import Provider
     from ..session import Session
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--account", help="A label of yours for a further account there.")
 @click.option("--scope", multiple=True, help="A further scope to ask for; may be given several times.")
 @click.option("--groups", is_flag=True, help="Ask for the user's groups too.")
+@click.option("--device", is_flag=True, help="No browser here: show a code to enter on any other screen.")
 @click.option("--paste", is_flag=True, help="No browser here: show the URL and paste the address back.")
 @click.option("--try", "once", is_flag=True, help="Keep nothing: what was granted is revoked at once.")
 @click.option(
@@ -47,6 +49,7 @@ def command(
     account: str | None,
     scope: tuple[str, ...],
     groups: bool,
+    device: bool,
     paste: bool,
     once: bool,
     timeout: float,
@@ -66,7 +69,9 @@ def command(
         type = "github"
         client_id = "…"
     """
-    asked = Asked(scope=scope, groups=groups, paste=paste, timeout=timeout)
+    asked = Asked(scope=scope, groups=groups, paste=paste, device=device, timeout=timeout)
+    if device and paste:
+        raise click.UsageError("--device and --paste are two ways; choose one.")
     if once:
         sys.exit(try_once(find_config(file).provider(provider), asked))
     with open_workspace(file, only=provider) as work:
@@ -88,6 +93,7 @@ class Asked(NamedTuple):
     groups: bool
     paste: bool
     timeout: float
+    device: bool = False
 
 
 def try_once(provider: Provider, asked: Asked) -> int:
@@ -112,18 +118,19 @@ def try_once(provider: Provider, asked: Asked) -> int:
 
 def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
     """Signs in and says who it was, or why not; returns the exit status."""
-    from ..agents import Loopback, Paste
+    from ..agents import DeviceCode, Loopback, Paste
 
-    provider, progress, paste = session.provider, Screen(err=True), asked.paste
-    if not paste and _only_paste():
+    provider, progress, paste, device = session.provider, Screen(err=True), asked.paste, asked.device
+    if not (paste or device) and _no_browser():
+        device = provider.device_authorization_endpoint is not None
+        paste = not device
         progress.line("No browser can be opened from here: use the one of the machine you sit at.")
-        paste = True
     progress.watch(manager)
-    if not paste:
+    if not (paste or device):
         progress.line(f"Your browser opens; you have {asked.timeout:.0f} s to sign in there. Ctrl-C ends it.")
     try:
         session.login(
-            agent=Paste(show=_show) if paste else Loopback(),
+            agent=DeviceCode(_show_code) if device else Paste(show=_show) if paste else Loopback(),
             scope=asked.scope,
             fetch_groups=asked.groups,
             timeout=asked.timeout,
@@ -138,11 +145,20 @@ def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
     return 0
 
 
-def _only_paste() -> bool:
+def _no_browser() -> bool:
     """No browser can be opened here, and a human sits at the terminal who can carry the URL elsewhere."""
     from ..agents import surroundings
 
     return not (surroundings().display or os.environ.get("BROWSER")) and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _show_code(instructions: Instructions) -> None:
+    from ..agents.qr import qr_code
+
+    drawn = qr_code(instructions.verification_uri_complete or "", sys.stderr)
+    click.echo(f"\n{instructions.text}\n", err=True)
+    if drawn is not None and instructions.verification_uri_complete is not None:
+        click.echo(f"Or scan this:\n\n{drawn}", err=True)
 
 
 def _show(text: str) -> None:

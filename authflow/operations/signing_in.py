@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .. import authorizing
+from .. import authorizing, flows
 from ..agents.base import Agent, Callback, Page
-from ..agents.browser import opener_failed, show_url
+from ..agents.browser import opener_failed, show_url, surroundings
+from ..agents.choosing import at_terminal, can_browse, choose_agent
 from ..agents.loopback import Loopback
 from ..agents.polling import PollingAgent
 from ..agents.web import Web
@@ -182,6 +183,8 @@ def _leave(s: SessionCore, state: str, pending: Pending, url: str) -> Op[None]:
 
 def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
     """The whole way: begin, show the URL, wait for the human, receive."""
+    if options.agent is None:
+        options = replace(options, agent=(yield from _agent_for(s)))
     show = _shower(options.agent, opener)
     with s._mutex:
         waiting, s._waiting = s._waiting, True
@@ -215,6 +218,23 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
         return (yield from wait(s, begun, options.complete_page))
     finally:
         s._waiting = False
+
+
+def _agent_for(s: SessionCore) -> Op[Agent]:
+    """The agent that suits this place and this provider. What the provider has is asked only where it matters."""
+    here = surroundings()
+    browser = can_browse(here)
+    device = False
+    if not browser:
+        yield Do(s._run.ledger.load, s._house.store.blocking)
+        device = s.provider.device_authorization_endpoint is not None
+        if not device and s.provider.discovery:
+            try:
+                metadata = yield from reach(s, flows.discover(s.provider, s._house.directory, s._run.ledger.now()))
+                device = metadata.device_authorization_endpoint is not None
+            except AuthflowError:
+                device = False  # the login will fail for the same reason, and say so
+    return choose_agent(here, browser=browser, device=device, terminal=at_terminal())
 
 
 def _shower(agent: Agent, opener: Callable[[str], object] | None) -> Callable[[str], object]:
