@@ -104,7 +104,7 @@ async def test_the_end_of_the_sessions_own_token_is_told_once(world: World, sess
     await world.pass_time(3550)
     await heard.until_told("on_expiring")
     await go(session.token(resource=REPORTS))
-    assert session.state is State.AUTHENTICATED  # looked at, so that what is due is told
+    await go(session.token(resource=FILES))  # looked at again, so that what is due is told
     assert heard.names.count("on_expiring") == 1
 
 
