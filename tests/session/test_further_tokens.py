@@ -94,6 +94,7 @@ async def test_who_asks_for_different_apis_at_once_waits_in_turn_and_loses_nothi
 async def test_it_is_told_as_a_renewal_and_survives_the_sessions_own(world: World, session: Any) -> None:
     heard = Heard(session)
     first = await go(session.token(resource=REPORTS))
+    await heard.until_told("on_refresh")
     assert heard.triggers == ["refresh", "refreshed"]
     await go(session.refresh())
     assert await go(session.token(resource=REPORTS)) == first
