@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -13,31 +12,15 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from authflow import AsyncSessionManager, SessionManager, State
+from authflow import State
 from authflow.errors import CallbackRejected, ConfigurationError, ValidationFailed
-from authflow.providers import ClientMetadata, OAuth2, OpenIDConnect, Provider
+from authflow.providers import ClientMetadata, OAuth2, OpenIDConnect
 from authflow.testing import ScriptedBrowser
 from tests.real.panva_provider import Panva
 
+from .conftest import go
+
 Person = Callable[..., ScriptedBrowser]
-
-
-async def go(what: Any) -> Any:
-    return await what if inspect.isawaitable(what) else what
-
-
-@pytest.fixture(params=[SessionManager, AsyncSessionManager], ids=["sync", "async"])
-async def make(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    """Makes a manager of one colour for some providers; it ends with the test."""
-    made: list[Any] = []
-
-    def manager_of(*providers: Provider) -> Any:
-        made.append(request.param(providers, single_user=True))
-        return made[-1]
-
-    yield manager_of
-    for manager in made:
-        await go(manager.close())
 
 
 class Application(HTTPServer):
