@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ import click
 import platformdirs
 
 from ..errors import ConfigurationError, InvalidCall, MissingExtra, StoreError, printable
+from ..sealing.sources import write_private
 from .config import Config, find_config
 
 if TYPE_CHECKING:
@@ -97,21 +97,7 @@ class Chosen:
         if chosen.get(name, "") == account:
             return
         chosen[name] = account
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent)
-            try:
-                with open(descriptor, "w", encoding="utf-8") as file:
-                    json.dump({name: account for name, account in chosen.items() if account}, file)
-                os.replace(temporary, self._path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)
-                raise
-        except OSError as error:
-            raise StoreError(
-                f"{self._path} cannot be written ({error.strerror}).", hint="Give yourself access to that folder."
-            ) from None
+        write_private(self._path, json.dumps({name: account for name, account in chosen.items() if account}))
 
     def _read(self) -> dict[str, str]:
         try:

@@ -100,7 +100,7 @@ def find_key(
     if not sources and passphrase is not None:
         with _alone(place):
             if not salt.exists():
-                _write_private(salt, _salt_text(os.urandom(_SALT_BYTES)))
+                write_private(salt, _salt_text(os.urandom(_SALT_BYTES)))
         sources.append(((_derive(passphrase, salt),), None))
     if not sources:
         raise SealingKeyRequired(
@@ -238,7 +238,7 @@ def _ask(source: Callable[[], tuple[bytes, ...]], passed_over: list[str]) -> tup
 
 def write_key_file(path: str | os.PathLike[str], *keys: bytes) -> None:
     """Writes keys, the newest first (a fresh one if none is given), to a file that its owner alone can read."""
-    _write_private(Path(path), _keys_text(keys or (generate_key(),)) + "\n")
+    write_private(Path(path), _keys_text(keys or (generate_key(),)) + "\n")
 
 
 def _read_keys(text: str, source: str) -> tuple[bytes, ...]:
@@ -286,13 +286,13 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         raise ConfigurationError(f"The key file {path} belongs to another user.", hint="Make one of your own.")
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """All of `text` or what was there before; 0600 from its first byte."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with open(descriptor, "w", encoding="ascii") as file:
+            with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
