@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-SECONDS_TO_START = 30.0
+SECONDS_TO_START = 60.0
 
 
 def free_port() -> int:
