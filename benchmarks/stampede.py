@@ -115,15 +115,14 @@ def stampede(kind: str, processes: int, rounds: int) -> dict[str, object]:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["--worker"]:  # not by argparse: a secret may begin with a dash
+        work(*sys.argv[2:])
+        return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=KINDS, default="file")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.worker:
-        work(*asked.worker)
-        return 0
     figures = stampede(asked.store, asked.processes, asked.rounds)
     print(json.dumps(figures))
     return 0 if figures["as_wanted"] else 1
