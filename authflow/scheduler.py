@@ -136,7 +136,7 @@ class Scheduler:
             if self._closed:
                 return
             nearest = self._deadlines.arm(key, due)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # a fork leaves the thread behind
                 self._thread = threading.Thread(target=self._run, name="authflow-scheduler", daemon=True)
                 self._thread.start()
             nearest = nearest and due < self._looks_at

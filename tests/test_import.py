@@ -42,6 +42,35 @@ def test_a_sync_manager_loads_no_asyncio_either() -> None:
     assert "asyncio" not in modules_after(statement + "SessionManager([GitHub('id', 'secret')]).close()")
 
 
+WITHOUT_POSIX = """
+import importlib, os, pkgutil, sys
+import authflow
+
+def all_of_it():
+    names = [found.name for found in pkgutil.walk_packages(authflow.__path__, "authflow.")]
+    return [name for name in names if not name.endswith("__main__") and importlib.import_module(name)]
+
+all_of_it()  # what others need of the system is loaded: ours is loaded again without it
+for name in [name for name in sys.modules if name.partition(".")[0] == "authflow"]:
+    del sys.modules[name]
+for name in ("fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
+    sys.modules[name] = None
+for name in ("O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC", "O_NONBLOCK", "fork", "fchmod", "geteuid", "getuid",
+             "register_at_fork"):
+    delattr(os, name)
+import authflow
+print(len(all_of_it()))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="of systems that have what is taken away")
+def test_no_module_needs_posix_to_be_imported() -> None:
+    program = [sys.executable, "-c", WITHOUT_POSIX]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 100
+
+
 def test_import_authflow_loads_one_module_of_its_own() -> None:
     assert {name for name in modules_after("import authflow") if name.startswith("authflow")} == {"authflow"}
 

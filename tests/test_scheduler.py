@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import queue
 import threading
 import tracemalloc
@@ -365,3 +366,25 @@ async def test_async_a_scheduler_that_was_never_used_closes_quietly(clock, fired
 
 def test_async_close_may_be_called_where_no_loop_runs(clock, fired):
     AsyncScheduler(clock, fired.later).close()
+
+
+# ── the process forked ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="of systems that fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_in_a_forked_child_the_first_deadline_begins_a_thread_of_its_own():
+    fired = queue.SimpleQueue()
+    scheduler = Scheduler(SystemClock(), fired.put)
+    scheduler.at("parent", SystemClock().monotonic())
+    assert fired.get(timeout=LONG) == "parent"
+    child = os.fork()
+    if child == 0:
+        threading.Timer(LONG, os._exit, (9,)).start()
+        scheduler.at("child", SystemClock().monotonic())
+        os._exit(0 if fired.get() == "child" else 1)
+    try:
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+    finally:
+        scheduler.close()

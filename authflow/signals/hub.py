@@ -200,7 +200,9 @@ class Signals:
         with self._lock:
             if self._closed:
                 return
-            if self._delivery is None:
+            if self._delivery is None or not self._delivery.is_alive():
+                # A fork leaves the thread behind, and what was handed to it is the parent's to deliver.
+                self._handed = queue.SimpleQueue()
                 self._delivery = threading.Thread(target=self._deliver, name="authflow-delivery", daemon=True)
                 self._delivery.start()
         self._handed.put(outbox)
