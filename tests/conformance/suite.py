@@ -18,6 +18,7 @@ from tests.security.judge import Judge
 
 PREFIX = "oidcc-client-test-"
 FAPI = "fapi2-security-profile-final-client-test-"
+FAPI_CIBA = "fapi-ciba-id1-client-"
 
 BASIC = (
     "", "invalid-iss", "missing-sub", "invalid-aud", "missing-iat", "kid-absent-single-jwks",
@@ -84,6 +85,16 @@ JARM = (
     "ensure-jarm-without-iss-fails", "ensure-jarm-with-invalid-iss-fails", "ensure-jarm-without-aud-fails",
     "ensure-jarm-with-invalid-aud-fails", "ensure-jarm-without-exp-fails", "ensure-jarm-with-expired-exp-fails",
     "ensure-jarm-with-invalid-sig-fails", "ensure-jarm-signature-is-not-none",
+)  # fmt: skip
+
+CIBA = (
+    "test", "refresh-token-test", "valid-aud-as-array-test", "no-scope-in-token-endpoint-response-test",
+    "invalid-missing-authreqid-test", "invalid-missing-expiresin-test", "invalid-expired-id-token-hint-test",
+    "invalid-unknown-user-id-test", "invalid-id-token-hint-test", "invalid-request-test", "invalid-access-denied-test",
+    "invalid-expired-token-test", "invalid-iss-test", "invalid-aud-test", "invalid-secondary-aud-test",
+    "invalid-signature-test", "invalid-null-alg-test", "invalid-alternate-alg-test", "invalid-expired-exp-test",
+    "invalid-missing-aud-test", "invalid-missing-exp-test", "invalid-missing-iss-test",
+    "ping-with-invalid-bearer-token-test",
 )  # fmt: skip
 
 # What authflow does not have, and why; `cases/declined.py` plays the proof.
@@ -161,4 +172,4 @@ async def play(name: str, stage: Stage, prefix: str = PREFIX, **settings: Any) -
     short = name.removeprefix(prefix.removesuffix("-")).removeprefix("-")
     if settings.get("response_type") == "id_token" and short in WITHOUT_TOKEN:
         short = "response-type-with-token"
-    await cases.CASES[short](RelyingParty(stage, settings))
+    await (cases.CASES.get(name) or cases.CASES[short])(RelyingParty(stage, settings))
