@@ -87,8 +87,10 @@ class ErrorInfo(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 def printable(text: object, limit: int = LONGEST_PROVIDER_TEXT) -> str:
     """What a provider wrote, safe for a log or a terminal: control characters become spaces, length is cut."""
-    kept = "".join(ch if ch.isprintable() else " " for ch in str(text)[: limit * 2])
-    return " ".join(kept.split())[:limit]
+    said = str(text)[: limit * 2]
+    if not said.isprintable():
+        said = "".join(ch if ch.isprintable() else " " for ch in said)
+    return " ".join(said.split())[:limit]
 
 
 def whereabouts(error: BaseException) -> str:

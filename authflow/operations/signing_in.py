@@ -173,7 +173,9 @@ def _leave(s: SessionCore, state: str, pending: Pending, url: str) -> Op[None]:
     if recorder is None:
         return
     recorder.left(s.key, pending.attempt, url)
-    story = None if pending.binding_hash is None else recorder.carry(s.key, pending.attempt)
+    if pending.binding_hash is None or not getattr(s._house.store, "durable", True):
+        return  # it is completed in this process, which has the story
+    story = recorder.carry(s.key, pending.attempt)
     if story is not None:
         with suppress(StoreError):
             yield Do(

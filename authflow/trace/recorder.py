@@ -18,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -135,10 +134,9 @@ class StoryRecorder(Recorder):
     ) -> None:
         with self._mutex:
             telling = self._find(key, story)
-            redact = telling.redact
+            redact, url = telling.redact, request.url
             sent = redact.request(request)
             at = round(max(0.0, self._now(telling) - seconds), 6)
-            url = request.url
             call = Call(
                 at, request.method, redact.host(url.host), shown_path(url.path), round(seconds, 6), sent,
                 **_told(redact, answer),
@@ -156,7 +154,8 @@ class StoryRecorder(Recorder):
     def check(self, key: Key, story: str, name: str, of: str, ok: bool, expected: object, got: object) -> None:
         with self._mutex:
             telling = self._find(key, story)
-            wanted, found = (_shown(telling.redact, name, one) for one in (expected, got))
+            wanted = _shown(telling.redact, name, expected)
+            found = wanted if type(got) is type(expected) and got == expected else _shown(telling.redact, name, got)
             if ok:
                 telling.add(Check(self._now(telling), name, True, of, wanted, found))
             else:
@@ -167,9 +166,9 @@ class StoryRecorder(Recorder):
         with self._mutex:
             telling = self._find(key, story)
             redact, now = telling.redact, self._now(telling)
-            parts = urlsplit(url)
-            params = redact.sent(parse_pairs(parts.query.encode()))
-            host, path = redact.host(parts.hostname or ""), shown_path(parts.path)
+            where, _, query = url.partition("#")[0].partition("?")
+            host, path = redact.place(where)
+            params = redact.sent(parse_pairs(query.encode()))
             telling.add(Hop(now, APPLICATION, PROVIDER, "authorization request", host=host, path=path, params=params))
             telling.away = now
 
@@ -179,9 +178,8 @@ class StoryRecorder(Recorder):
             telling = self._find(key, story)
             now = self._now(telling)
             telling.came_back(now)
-            parts = urlsplit(redirect_uri)
             params = telling.redact.told(said)
-            host, path = telling.redact.host(parts.hostname or ""), shown_path(parts.path)
+            host, path = telling.redact.place(redirect_uri)
             telling.add(Hop(now, PROVIDER, APPLICATION, "authorization response", host=host, path=path, params=params))
 
     @_quietly
@@ -256,7 +254,8 @@ class StoryRecorder(Recorder):
     # ── inside, under the mutex ──────────────────────────────────────────────────────────────────────
 
     def _now(self, telling: Telling) -> float:
-        return round(max(0.0, self._clock.monotonic() - telling.since), 6)
+        since = self._clock.monotonic() - telling.since
+        return round(since, 6) if since > 0.0 else 0.0
 
     def _all(self) -> Iterator[Telling]:
         yield from self._open.values()

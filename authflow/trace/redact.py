@@ -12,11 +12,11 @@ Rule 4: a shown value is still somebody else's text. What looks like a secret in
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
@@ -53,6 +53,7 @@ _READABLE: Final = re.compile(r"[a-z]{0,24}\d{0,2}|[A-Z]{1,12}\d{0,8}|[a-z]{0,24
 _SEGMENT: Final = re.compile(
     r"\.?[A-Za-z][a-z]*(?:[A-Z][a-z]+)*\d{0,2}(?:[._-][A-Za-z]?[a-z]*\d{0,2})*|v?\d{1,2}(?:\.\d{1,2})*"
 )
+_DIGIT, _LOWER, _UPPER = re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]")
 _PARTS_OF_FORM: Final = 256
 _INSIDE: Final = (
     ".local", ".localdomain", ".internal", ".intranet", ".lan", ".corp", ".home", ".private", ".home.arpa", ".cluster",
@@ -70,6 +71,11 @@ def is_inside(host: str) -> bool:
     if not name or is_loopback(name):
         return False
     return "." not in name or name.endswith(_INSIDE) or is_private_host(name)
+
+
+@lru_cache(maxsize=512)
+def _shown_host(host: str) -> str:
+    return printable(host, 255)
 
 
 @lru_cache(maxsize=512)
@@ -95,13 +101,19 @@ def _apart(url: str) -> tuple[str, str, str]:
     return f"{parts.scheme}://", host, ("" if port is None else f":{port}") + rest
 
 
+@lru_cache(maxsize=256)
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.hostname or "", shown_path(parts.path)
+
+
 _apart_and_kept = lru_cache(maxsize=256)(_apart)  # the same addresses over and over
 
 
 def bits_of(value: str) -> float:
     """How much there may be to guess: the length times the bits of the kinds of characters in it."""
-    kinds = 10 * any("0" <= ch <= "9" for ch in value) + 26 * any("a" <= ch <= "z" for ch in value)
-    kinds += 26 * any("A" <= ch <= "Z" for ch in value) + 8 * (not value.isalnum())
+    kinds = 10 * (_DIGIT.search(value) is not None) + 26 * (_LOWER.search(value) is not None)
+    kinds += 26 * (_UPPER.search(value) is not None) + 8 * (not value.isalnum())
     return len(value) * math.log2(max(kinds, 2))
 
 
@@ -125,16 +137,21 @@ class Redactor:
 
     def digest(self, text: str) -> str:
         """Four digits that are equal for equal texts of this story."""
-        return MASK + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self.key, digest_size=2).hexdigest()
+        return MASK + blake2b(text.encode("utf-8", "surrogatepass"), key=self.key, digest_size=2).hexdigest()
 
     def host(self, host: str) -> str:
         """A host by its name, unless that tells of somebody's own network."""
-        return printable(host, 255) if self.with_identity or not is_inside(host) else self.mark(host)
+        return _shown_host(host) if self.with_identity or not is_inside(host) else self.mark(host)
 
     def url(self, url: str) -> str:
         """A URL without its query, its host and path redacted."""
         start, host, rest = _apart_and_kept(url) if "?" not in url and "#" not in url else _apart(url)
         return f"{start}{self.host(host)}{rest}" if host else rest
+
+    def place(self, url: str) -> tuple[str, str]:
+        """The host and the path of a URL, as they may be told."""
+        host, path = _place(url.partition("?")[0])
+        return self.host(host), path
 
     def text(self, said: str) -> str:
         """Somebody's words: URLs, hosts and addresses redacted, what looks like a secret taken out."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from authflow.errors import ConfigurationError, LoginFailed, WireError
+from authflow.operations.pending import load_pending
 from authflow.stores import MemoryStore
 from authflow.trace.recorder import MOST_OPEN, Recording, StoryRecorder
 from authflow.trace.story import MOST_STEPS, Call, Check, Decision, Hop, Story, Trace, Transition, Wait
@@ -120,6 +121,15 @@ async def test_a_login_begun_in_one_process_and_completed_in_another_is_one_stor
     assert 5.0 <= story.human_seconds < 6.0
     out, back = [one for one in story.steps if isinstance(one, Hop)]
     assert out.params["state"] == back.params["state"]  # the same digits: the same key of the hashes
+
+
+async def test_a_login_that_no_other_process_can_complete_carries_no_story(world: World) -> None:
+    manager = world.manager()
+    request = await go(manager["acme"].begin())
+    assert load_pending(manager._house, request.state).story is None
+    shared = world.manager(store=Process(MemoryStore(time=world.clock.time)))
+    request = await go(shared["acme"].begin())
+    assert load_pending(shared._house, request.state).story is not None
 
 
 async def test_a_renewal_won_by_another_process_names_it(world: World) -> None:
