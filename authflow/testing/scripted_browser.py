@@ -219,7 +219,9 @@ class ScriptedBrowser:
         if any(button.name in _NAME_FIELDS for button in form.buttons) and not set(form.fields) & _NAME_FIELDS:
             raise RuntimeError(f"nobody called {self.user!r} can be chosen on the page")
         willing = [button for button in form.buttons if not button.says(_NO)]
-        return next((button for button in willing if button.says(_YES)), willing[0] if willing else None)
+        # Word by word: "Accept" is pressed before "Switch user", whose value is `logout`.
+        wanted = (button for word in _YES for button in willing if button.says((word,)))
+        return next(wanted, willing[0] if willing else None)
 
 
 class _Visit(threading.Thread):

@@ -182,6 +182,17 @@ def test_it_denies_by_a_link_where_there_is_no_button() -> None:
     with ScriptedBrowser(transport=transport) as browser:
         assert browser.go("https://op.example/consent").text == "allowed"
 
+def test_it_accepts_rather_than_signs_in_as_somebody_else() -> None:
+    def answered(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text=request.content.decode())
+
+    consent = (
+        '<form method="post" action="/answered"><button name="answer" value="logout">Switch user</button>'
+        '<button name="answer" value="accept">Accept</button></form>'
+    )
+    with ScriptedBrowser(transport=pages({"/consent": html(consent), "/answered": answered})) as browser:
+        assert browser.go("https://op.example/consent").text == "answer=accept"
+
 
 def test_it_sends_a_secure_cookie_on_loopback_as_browsers_do() -> None:
     def once(request: httpx.Request) -> httpx.Response:
