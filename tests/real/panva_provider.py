@@ -125,6 +125,11 @@ class Panva:
         query = {"access_token": access_token}
         httpx.get(f"{self.issuer}/-/expire", params=query, timeout=5, trust_env=False).raise_for_status()
 
+    def ping(self, where: str) -> None:
+        """From now on the client `ciba-ping` is told there that the human has answered."""
+        query = {"to": where}
+        httpx.get(f"{self.issuer}/-/pings", params=query, timeout=5, trust_env=False).raise_for_status()
+
     def revoke(self, token: str, client: str = "basic") -> None:
         """Ends a token and its whole grant, from outside (RFC 7009 §2.1)."""
         httpx.post(

@@ -7,7 +7,7 @@
 // a test run that is killed leaves nothing behind.
 //
 // Signing in: anybody may, the password is `pw-` and the name. A request with `login_hint` is approved at once
-// as that user; `login_hint=deny` is refused at once. Without one, a human or a browser fills in the forms.
+// as that user; `login_hint=deny` is refused at once; so it is when the human is asked on their phone (CIBA). Without one, a human or a browser fills in the forms.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,6 +21,8 @@ const TLS = TLS_CERT !== undefined;
 const { provider: PROVIDER_KEYS, client: CLIENT_KEYS, tls: TLS_KEYS } = JSON.parse(readFileSync(KEYS, 'utf8'));
 
 const CLIENT_DOCUMENT = 'https://app.example.test/client.json';
+const CIBA_PINGS = 'https://app.example.test/pings';
+let pingsGoTo = '';
 
 const server = (TLS
   ? createSecureServer({
@@ -70,6 +72,16 @@ const clients = [
   client('service', {
     redirect_uris: [], response_types: [], post_logout_redirect_uris: [], grant_types: ['client_credentials'],
   }),
+  client('device', {
+    redirect_uris: [], response_types: [], post_logout_redirect_uris: [],
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+  }),
+  ...['poll', 'ping'].map((mode) => client(`ciba-${mode}`, {
+    redirect_uris: [], response_types: [], post_logout_redirect_uris: [],
+    grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'],
+    backchannel_token_delivery_mode: mode,
+    backchannel_client_notification_endpoint: mode === 'ping' ? CIBA_PINGS : undefined,
+  })),
   client('fapi2', {
     token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
     require_pushed_authorization_requests: true, dpop_bound_access_tokens: true, id_token_signed_response_alg: 'PS256',
@@ -148,7 +160,7 @@ const provider = new Provider(ISSUER, {
   pkce: { required: () => true },
   rotateRefreshToken: true,
   // There is no network: the one document that a client of the tests has is handed out here, and what tells clients
-  // on loopback of a logout goes there, past the dispatcher that would refuse it.
+  // on loopback of a logout goes there (a ping: to where `/-/pings` was told), past the dispatcher that would refuse it.
   fetch: (url, options) => (String(url) === CLIENT_DOCUMENT
     ? Response.json({
       client_id: CLIENT_DOCUMENT,
@@ -158,7 +170,7 @@ const provider = new Provider(ISSUER, {
       grant_types: ['authorization_code', 'refresh_token'],
       token_endpoint_auth_method: 'none',
     })
-    : globalThis.fetch(url, { ...options, dispatcher: undefined })),
+    : globalThis.fetch(String(url) === CIBA_PINGS ? pingsGoTo : url, { ...options, dispatcher: undefined })),
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
   ttl: {
     AccessToken: Number(AT_TTL),
@@ -208,6 +220,25 @@ const provider = new Provider(ISSUER, {
     backchannelLogout: { enabled: true },
     registration: { enabled: true },
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: (ctx, form, _out, error) => {
+        ctx.body = page('Your code', error ? `<p>${escape(error.message)}</p>` : form);
+      },
+      userCodeConfirmSource: (ctx, form) => {
+        ctx.body = page('Is this your code?', form.replace('</form>', '<button>Yes</button></form>'));
+      },
+      successSource: (ctx) => { ctx.body = page('Signed in', '<p>Go back to your device.</p>'); },
+    },
+    ciba: {
+      enabled: true,
+      deliveryModes: ['poll', 'ping'],
+      processLoginHint: (_ctx, hint) => hint,
+      validateRequestContext: () => {},
+      validateBindingMessage: () => {},
+      verifyUserCode: () => {},
+      triggerAuthenticationDevice: (_ctx, request) => { setImmediate(answerOnPhone, request); },
+    },
     clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     revocation: { enabled: true },
     rpInitiatedLogout: {
@@ -222,6 +253,14 @@ const provider = new Provider(ISSUER, {
     },
   },
 });
+
+async function answerOnPhone(request) {
+  const { accountId, clientId, scope } = request;
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope(scope);
+  const answer = accountId === 'deny' ? new errors.AccessDenied('The user said no.') : await grant.save();
+  await provider.backchannelResult(request, answer).catch((error) => console.error('ciba', error));
+}
 
 // What reached the provider: `token:refresh_token`, `userinfo`, `revocation`, … and how often.
 const requests = {};
@@ -310,6 +349,10 @@ server.on('request', async (req, res) => {
     if (pathname === '/-/expire') {
       const token = await provider.AccessToken.find(searchParams.get('access_token'));
       await token.destroy();
+      return res.end();
+    }
+    if (pathname === '/-/pings') {
+      pingsGoTo = searchParams.get('to');
       return res.end();
     }
     const [, uid, action] = pathname.match(INTERACTION) ?? [];
