@@ -105,6 +105,35 @@ def test_the_address_can_be_pasted(acme, tmp_path: Path) -> None:
     assert "Signed in to Acme as Ada Lovelace" in out
 
 
+def test_a_code_can_be_entered_on_another_screen(acme, tmp_path: Path) -> None:
+    from authflow.testing import ScriptedBrowser
+
+    env = {**os.environ, **configure(tmp_path, acme), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    typed = [sys.executable, "-m", "authflow.cli", "login", "acme", "--device"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        subprocess.Popen(typed, cwd=tmp_path, env=env, text=True, **pipes) as process,
+        ScriptedBrowser(user="ada") as browser,
+    ):
+        try:
+            page = next(line.strip() for line in process.stderr if line.strip().startswith("http"))
+            code = next(line.split()[-1] for line in process.stderr if "enter the code:" in line)
+            browser.go(f"{page}?user_code={code}")
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+
+    assert process.returncode == 0, err
+    assert "Signed in to Acme as Ada Lovelace" in out
+
+
+def test_two_ways_at_once_are_refused(authflow, acme, tmp_path: Path) -> None:
+    told = authflow("login", "acme", "--device", "--paste", env=configure(tmp_path, acme))
+
+    assert told.returncode == 2
+    assert "--device and --paste are two ways; choose one." in told.stderr
+
+
 def test_a_wrong_secret_is_named_by_the_provider(authflow, acme, browser, tmp_path: Path) -> None:
     env = {**configure(tmp_path, acme), "ACME_CLIENT_SECRET": "hunter2", "BROWSER": browser()}
 
