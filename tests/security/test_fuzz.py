@@ -37,6 +37,7 @@ from authflow.protocol.revocation import read_revocation_response
 from authflow.protocol.token import read_token_response, to_token
 from authflow.protocol.urls import check_endpoint, check_redirect_uri, is_private_host
 from authflow.protocol.userinfo import read_groups, read_profile, read_userinfo_response
+from authflow.protocol.webfinger import ISSUER_RELATION, read_webfinger_response
 from authflow.providers import GitHub, Google
 from authflow.records import Pending, SessionRecord, Token
 from tests.protocol.issuer import ISSUER, METADATA, NONCE, NOW, claims, jwks, openid, plain, public, rsa, sign
@@ -162,6 +163,10 @@ CLIENT = {
     "registration_client_uri": "https://id.example/r", "registration_access_token": "t",
     "redirect_uris": ["https://app.example/cb"], "scope": "a",
 }  # fmt: skip
+JRD = {
+    "subject": "acct:ada@id.example", "rel": ISSUER_RELATION, "href": ISSUER,
+    "links": [{"rel": ISSUER_RELATION, "href": ISSUER}],
+}  # fmt: skip
 RESOURCE = {"resource": "https://api.example/x", "authorization_servers": [ISSUER], "scopes_supported": ["a"]}
 
 READERS: dict[str, tuple[Mapping[str, Any], Callable[[Any, httpx.Response], Any]]] = {
@@ -178,6 +183,7 @@ READERS: dict[str, tuple[Mapping[str, Any], Callable[[Any, httpx.Response], Any]
     "revocation": ({}, read_revocation_response),
     "registration": (CLIENT, lambda provider, came: read_registration_response(provider, METADATA, came)),
     "resource": (RESOURCE, lambda provider, came: read_resource_metadata(provider, RESOURCE["resource"], came)),
+    "webfinger": (JRD, lambda provider, came: read_webfinger_response(came, "ada@id.example")),
     "retry-after": ({}, lambda provider, came: retry_after(came)),
 }  # fmt: skip
 
