@@ -230,5 +230,10 @@ def dig(data: Mapping[str, Any], path: str) -> Any:
 
 
 def is_number(value: object) -> bool:
-    """A finite JSON number; `true` is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """A finite JSON number; `true` is none, nor is an integer that no float holds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -25,6 +25,11 @@ def test_true_is_no_number():
     ]  # fmt: skip
 
 
+def test_an_integer_that_no_float_holds_is_no_number():
+    assert not is_number(10**400)
+    assert is_number(10**300)
+
+
 def test_depth_is_counted_without_recursion():
     value = []
     for _ in range(100_000):
