@@ -12,16 +12,18 @@ import random
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, cast, overload
 
 import msgspec
 
 from . import engine, renewal
 from .chart import LIVE, PENDING, State, Trigger, allowed
 from .clock import Clock, SystemClock
+from .drive import REFRESH
 from .engine import Facts, Step
 from .errors import AuthflowError, ErrorInfo, InvalidCall, InvalidTransition, NotSupported
 from .events import AuthEvent, Origin, StepUp
@@ -356,7 +358,11 @@ class SessionCore:
 
     def explain(self) -> str:
         """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
-        return explain(self._settled(), self._provider, self._run.ledger.now())
+        return explain(self._settled(), self._provider, self._run.ledger.now(), self._renewal())
+
+    def _renewal(self) -> Trace | None:
+        recorder = self._house.recorder
+        return None if recorder is None else recorder.trace(self._key, REFRESH)
 
     @overload
     def diagram(self, format: Literal["mermaid", "dot", "svg", "html"] = "mermaid") -> str: ...
@@ -711,21 +717,24 @@ class Attempt:
         return f"<Attempt {self.id} {self.state}>"
 
 
-def explain(record: SessionRecord, provider: Provider, now: float) -> str:
-    """A record as one sentence."""
+def explain(record: SessionRecord, provider: Provider, now: float, renewal: Trace | None = None) -> str:
+    """A record as one sentence. `renewal`: what was recorded of its last renewal, if anything was."""
     parts = [f"{provider.label}: {record.state.value.replace('_', ' ')}"]
+    failed = record.state is State.AUTHENTICATED and record.failures > 0 and record.error is not None
+    if failed:
+        parts.append(f"the last refresh failed at {_time(record.since, now)} ({_why(record, renewal)})")
+        if record.retry_at is not None:
+            parts.append(f"next try {_time(record.retry_at, now)}")
     if record.state in LIVE:
         parts.append(_explain_life(record, now))
     elif record.state in PENDING:
         deadline = engine.next_deadline(record)
         if deadline is not None:
             parts.append(f"{_span(deadline - now)} left")
-    if record.reason:
+    if record.reason and not failed:
         parts.append(f"reason: {record.reason}")
-    if record.error is not None:
+    if record.error is not None and not failed:
         parts.append(f"last error: {str(record.error).rstrip('.')}")
-        if record.retry_at is not None and record.state in LIVE:
-            parts.append(f"next try in {_span(record.retry_at - now)}")
     if record.claim is not None and record.state is State.AUTHENTICATED:
         parts.append(
             "a renewal got no answer, so the refresh token may be used already; "
@@ -736,13 +745,35 @@ def explain(record: SessionRecord, provider: Provider, now: float) -> str:
     return "; ".join(parts) + "."
 
 
+def _why(record: SessionRecord, renewal: Trace | None) -> str:
+    """The answer that a failed renewal got, where it was recorded; else the error's own words."""
+    story = None if renewal is None else renewal.stories[-1]
+    if story is not None and story.outcome == Trigger.DEFER.value:
+        call = story.last_call
+        if call is not None and call.status is None:
+            return f"no answer to {call.method} {call.path}"
+        if call is not None:
+            return f"{call.status} from {call.method} {call.path}"
+    return str(record.error).rstrip(".")
+
+
 def _explain_life(record: SessionRecord, now: float) -> str:
     renewing = "can be renewed" if record.renewable else "cannot be renewed"
     if record.expires_at is None:
         return "the access token does not say when it ends"
     if record.expires_at <= now:
         return f"the access token has ended and {renewing}"
-    return f"the access token is good for {_span(record.expires_at - now)} more and {renewing}"
+    left, unit = _span(record.expires_at - now).split()
+    return f"the access token is good for {left} more {_UNITS[unit].removesuffix('s' * (left == '1'))} and {renewing}"
+
+
+_UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours"}
+
+
+def _time(at: float, now: float) -> str:
+    """A moment as a clock shows it, with its day when that is not near."""
+    shown = "%H:%M:%S UTC" if abs(at - now) < 43_200 else "%Y-%m-%d %H:%M:%S UTC"
+    return time.strftime(shown, time.gmtime(at))
 
 
 def _span(seconds: float) -> str:

@@ -766,5 +766,5 @@ def snapshot_of(session: SessionCore) -> dict[str, Any]:
         "reason": record.reason,
         "recoverable": record.recoverable,
         "error": None if error_now is None else msgspec.to_builtins(error_now),
-        "explanation": explain(record, session.provider, session._run.ledger.now()),
+        "explanation": explain(record, session.provider, session._run.ledger.now(), session._renewal()),
     }

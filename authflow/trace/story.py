@@ -217,6 +217,11 @@ class Story(msgspec.Struct, frozen=True, omit_defaults=True):
         return tuple(step for step in self.steps if isinstance(step, Check))
 
     @property
+    def last_call(self) -> Call | None:
+        """The call that was made last."""
+        return next((step for step in reversed(self.steps) if isinstance(step, Call)), None)
+
+    @property
     def failed(self) -> bool:
         """It ended without what it was begun for."""
         return self.outcome in FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,20 @@ async def test_a_snapshot_tells_why_a_renewal_waits(world: World) -> None:
     assert row["refreshed_here"] is True
 
 
+def clock_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
+
+
+async def test_explain_of_a_session_that_is_not_recorded_tells_the_error_itself(world: World) -> None:
+    session = await world.signed_in(trace=False)
+    world.provider.fail_next("token", 503, headers={"retry-after": "60"})
+    with pytest.raises(Exception, match="busy") as failed:
+        await go(session.refresh())
+    said = session.explain()
+    assert f"the last refresh failed at {clock_time(world.clock.time())} ({str(failed.value).rstrip('.')})" in said
+    assert f"next try {clock_time(world.clock.time() + 60)}" in said
+
+
 async def test_explain_says_in_one_sentence_how_it_stands(world: World) -> None:
     world.provider.label = "Acme"
     session = world.manager()["acme"]
@@ -186,14 +201,16 @@ async def test_explain_says_in_one_sentence_how_it_stands(world: World) -> None:
     assert session.explain() == "Acme: authorizing; 90 s left."
     await go(session.cancel())
     await world.sign_in(session)
-    assert session.explain() == "Acme: authenticated; the access token is good for 60 min more and can be renewed."
+    assert session.explain() == "Acme: authenticated; the access token is good for 60 more minutes and can be renewed."
 
     world.provider.fail_next("token", 503, headers={"retry-after": "60"})
     with pytest.raises(Exception, match="busy"):
         await go(session.refresh())
-    said = session.explain()
-    assert "reason: provider_unreachable" in said
-    assert "next try in 60 s" in said
+    failed, retry = (clock_time(world.clock.time() + later) for later in (0, 60))
+    assert session.explain() == (
+        f"Acme: authenticated; the last refresh failed at {failed} (503 from POST /token); next try {retry}; "
+        "the access token is good for 60 more minutes and can be renewed."
+    )
     await world.pass_time(3600)
     assert "the access token has ended and can be renewed" in session.explain()
     await go(session.logout())
