@@ -105,10 +105,9 @@ def _place(message: Message, lanes: dict[str, float], wide: float, top: float) -
 def _room(start: float, end: float, lanes: list[float], wide: float) -> tuple[float, float, str]:
     """Where the words of a message from `start` to `end` stand, and how much room they have."""
     if start == end:  # to itself: beside its lane, on the side where there is room
-        after = [lane for lane in lanes if lane > start]
-        if after:
-            return start + 46, after[0] - start - 60, "start"
-        before = [lane for lane in lanes if lane < start]
+        before, after = [lane for lane in lanes if lane < start], [lane for lane in lanes if lane > start]
+        if after or not before:
+            return start + 46, (after[0] if after else wide - SIDE) - start - 60, "start"
         return start - 46, start - before[-1] - 60, "end"
     # Over several lanes: between the last two, where no lane runs through it.
     between = [lane for lane in lanes if min(start, end) <= lane <= max(start, end)]
