@@ -219,8 +219,10 @@ def moment(claims: Mapping[str, Any], name: str, what: str = "ID token") -> floa
 
 
 def audiences(claims: Mapping[str, Any]) -> set[str]:
+    """Whom a token names as meant; what is no text names nobody. Raises nothing: it may be unverified."""
     aud = claims.get("aud")
-    return {aud} if isinstance(aud, str) else set(aud or ())
+    listed = [aud] if isinstance(aud, str) else aud if isinstance(aud, list) else []
+    return {one for one in listed if isinstance(one, str)}
 
 
 def utf8(text: str) -> bytes:

@@ -58,7 +58,7 @@ def addressees(logout_token: object) -> tuple[str, set[str]]:
     iss = claims.get("iss")
     if not isinstance(iss, str):
         raise at_logout(failed("iss", "The logout token does not say where it comes from."))
-    return iss, {one for one in audiences(claims) if isinstance(one, str)}
+    return iss, audiences(claims)
 
 
 def verify_logout_token(

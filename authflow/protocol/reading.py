@@ -186,10 +186,13 @@ def without_secrets(text: str, response: httpx.Response) -> str:
     """`text` with all that the request carried (code, verifier, tokens, secret) replaced by `…`."""
     try:
         request = response.request
-        sent = parse_qsl(request.content.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
+        body = request.content
+        sent = parse_qsl(body.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
     except (RuntimeError, ValueError):
         return text
     secrets = [value for name, value in sent if name not in _PUBLIC_PARAMETERS]
+    if body[:1] == b"{":
+        secrets += _secrets_of_registration(body)
     kind, _, credentials = request.headers.get("authorization", "").partition(" ")
     secrets.append(credentials)
     if kind.lower() == "basic":
@@ -201,6 +204,18 @@ def without_secrets(text: str, response: httpx.Response) -> str:
 
 
 _PUBLIC_PARAMETERS = frozenset({"grant_type", "redirect_uri", "client_id", "scope", "token_type_hint", "audience"})
+
+
+def _secrets_of_registration(body: bytes) -> list[str]:
+    """What proves the client in the JSON of a registration (RFC 7591 §2, RFC 7592 §2.2)."""
+    try:
+        members = decode_object(body, "request")
+    except ResponseInvalid:
+        return []
+    return [value for name in _REGISTERED if isinstance(value := members.get(name), str)]
+
+
+_REGISTERED = ("client_secret", "software_statement")
 
 
 def basic_parts(credentials: str) -> list[str]:

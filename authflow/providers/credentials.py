@@ -76,6 +76,14 @@ def check_credentials(provider: Provider, who: str) -> None:
         raise ConfigurationError(
             f"{who}: client_certificate is none.", hint='Pass ClientCertificate("client.crt", "client.key").'
         )
+    if provider.resource is not None and provider.issuer is None:
+        registration = provider.registration
+        token = None if registration is None else registration.initial_access_token
+        if provider.client_id or token:
+            raise ConfigurationError(
+                f"{who}: a client_id, or an initial_access_token, is good at one server.",
+                hint="Say which: issuer=…; an API that names its server may name any. Or leave it away.",
+            )
     if provider.dpop not in (False, True, "optional") or provider.dpop_alg not in DPOP_ALGORITHMS:
         raise ConfigurationError(
             f"{who}: dpop is True or 'optional', dpop_alg one of {', '.join(DPOP_ALGORITHMS)}.", hint="Set dpop=True."

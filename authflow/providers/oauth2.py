@@ -140,19 +140,15 @@ class OAuth2(Provider):
         (`registration=ClientMetadata(…)` says more). Tokens are for this API: `resource` goes along in every request
         (RFC 8707), and `session.auth` sends them to the API's origin only.
 
-        With a `client_id`, say by `issuer=` whose it is: it is sent to no other. `scopes=` stands in for what the API
-        asks for. `name` and `label` are the API's host unless they are given. Raises `ConfigurationError`.
+        With a `client_id` or an `initial_access_token`, say by `issuer=` whose it is: it is sent to no other.
+        `scopes=` stands in for what the API asks for. `name` and `label` are the API's host unless they are given.
+        Raises `ConfigurationError`.
         """
         try:
             check_endpoint(url, allow_insecure_loopback=bool(settings.get("allow_insecure_loopback")))
         except InsecureURL as error:
             raise InsecureURL(f"{cls.__name__}.for_resource: {error.message}", hint=error.hint) from None
         host = host_of(url)
-        if client_id and not settings.get("issuer"):
-            raise ConfigurationError(
-                f"{cls.__name__}.for_resource: a client_id is good at one server.",
-                hint="Say which: issuer=…, or leave client_id away to be registered.",
-            )
         chosen = {
             "name": re.sub(r"[^A-Za-z0-9._-]", "-", host),
             "label": host,

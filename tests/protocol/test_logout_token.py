@@ -114,6 +114,8 @@ def test_what_is_no_token_is_refused(what: object) -> None:
 def test_whose_keys_to_try_is_read_before_anything_is_believed() -> None:
     assert addressees(forge({"alg": "none"}, GOOD)) == (ISSUER, {"client-1"})
     assert addressees(forge({}, {**GOOD, "aud": ["a", 7, "b"]})) == (ISSUER, {"a", "b"})
+    for aud in (7, True, {"a": 1}, [{}], [["client-1"]], None):
+        assert addressees(forge({}, {**GOOD, "aud": aud})) == (ISSUER, set())
     with pytest.raises(ValidationFailed):
         addressees(forge({}, {"iss": 7}))
 

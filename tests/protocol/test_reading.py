@@ -62,5 +62,15 @@ def test_a_bearer_token_that_is_repeated_is_taken_out():
     assert without_secrets("hush-hush-1 and very-secret-key failed", response) == "… and … failed"
 
 
+def test_a_secret_in_a_json_body_is_taken_out_too():
+    """Registrations are managed by JSON (RFC 7592 §2.2)."""
+    body = {"client_secret": "hush-hush-1", "software_statement": "eyJ.statement.x", "client_name": "My program"}
+    response = httpx.Response(400, request=httpx.Request("PUT", "https://id.example/register/1", json=body))
+    said = "My program: hush-hush-1 and eyJ.statement.x do not fit"
+    assert without_secrets(said, response) == "My program: … and … do not fit"
+    unreadable = httpx.Request("PUT", "https://id.example/register/1", content=b"{")
+    assert without_secrets(said, httpx.Response(400, request=unreadable)) == said
+
+
 def test_a_response_without_its_request_is_read_all_the_same():
     assert without_secrets("said", httpx.Response(400)) == "said"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from authflow.errors import ConfigurationError, OAuthError, ResponseInvalid
+from authflow.protocol.registration import ClientMetadata
 from authflow.providers import OAuth2
 from tests.providers.recorded import RecordedProvider, json_answer, login
 
@@ -128,6 +129,24 @@ def test_a_verifier_that_is_refused_is_not_sent(idp: RecordedProvider, method: s
     sent = {**call.query, **call.form}
     assert (sent["code"], sent["client_secret"]) == ("the-code", "the-secret")
     assert "code_verifier" not in sent
+
+
+@pytest.mark.parametrize(
+    ("client_id", "settings"),
+    [
+        ("the-id", {}),
+        ("", {"registration": ClientMetadata(client_name="Mine", initial_access_token="let-me-in-please")}),
+    ],
+)
+def test_what_is_good_at_one_server_is_sent_to_none_that_an_api_names(client_id: str, settings: Any) -> None:
+    where = {"resource": "https://mcp.example.com/mcp", **settings}
+    with pytest.raises(ConfigurationError, match="is good at one server") as refused:
+        OAuth2(client_id, None, "", "", **where)
+    assert "issuer=" in refused.value.hint
+    assert "let-me-in" not in str(refused.value)
+    with pytest.raises(ConfigurationError, match="is good at one server"):
+        OAuth2.for_resource("https://mcp.example.com/mcp", client_id, **settings)
+    assert OAuth2(client_id, None, "", "", issuer="https://id.example.com", **where).issuer
 
 
 def test_a_subclass_is_read_from_its_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:

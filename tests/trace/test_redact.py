@@ -105,6 +105,9 @@ def test_names_of_an_own_network_are_masked(redact: Redactor) -> None:
     for host in ("keycloak", "idp.corp.internal", "10.0.0.7", "sso.home.arpa", "printer.local"):
         assert is_inside(host), host
         assert host not in redact.text(f"{host}:8443 refused the connection.")
+        if "." in host:  # a bare word is a word
+            assert host not in redact.text(host)
+            assert host not in redact.text(f"cannot reach {host} now")
         assert host not in redact.url(f"https://{host}/token")
     for host in ("accounts.example.com", "127.0.0.1", "localhost", "login.microsoftonline.com"):
         assert not is_inside(host), host
