@@ -303,6 +303,7 @@ class InvalidClient(OAuthError):
 
     code = "invalid_client"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Compare client_id and its secret or key with what is registered at the provider."
 
 
 class InvalidGrant(OAuthError):
@@ -317,6 +318,7 @@ class UnauthorizedClient(OAuthError):
 
     code = "unauthorized_client"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Allow this kind of login for the application, where it is registered at the provider."
 
 
 class UnsupportedGrantType(OAuthError):
@@ -346,6 +348,7 @@ class InvalidScope(OAuthError):
 
     code = "invalid_scope"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Ask only for scopes that the provider has, and that this application may ask for."
 
 
 class AccessDenied(OAuthError):

@@ -538,7 +538,7 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             raise TypeError(f"A login has no argument {name!r}.{hint}")
         if name in _LISTS and isinstance(value, str):
             raise ConfigurationError(
-                f"{name} must be a list of strings, not one string.", hint=f"Write {name}=[{value!r}]."
+                f"{name} must be a list of strings, not one string.", hint=f"Write {name}={value.split()!r}."
             )
         if name in _LISTS and not all(isinstance(one, str) for one in value or ()):
             raise ConfigurationError(f"{name} must be a list of strings.", hint="It holds something else.")

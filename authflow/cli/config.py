@@ -48,7 +48,7 @@ TYPES: Final[dict[str, type[Provider]]] = {
 
 TABLES: Final = ("providers", "store", "credential")
 
-EXAMPLE: Final = '[providers.github] with type = "github" and client_id = "…"'
+EXAMPLE: Final = '[providers.github], type = "github" and client_id = "…"'
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def find_config(given: Path | None = None) -> Config:
         if path.is_file():
             return read_config(path)
     raise ConfigurationError(
-        f"There is no {FILE} here, nor {places[1]}.", hint=f"Write one, with {EXAMPLE}, or name one: --config FILE."
+        f"There is no {FILE} here, nor {places[1]}.", hint=f"Write one: {EXAMPLE}. Or name one: --config FILE."
     )
 
 

@@ -85,7 +85,7 @@ def examine(file: Path | None, *, offline: bool) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield _bad("configuration", error)
         return
-    yield Finding("configuration", "good", f"{config.path}: {len(config.tables)} providers")
+    yield Finding("configuration", "good", f"{config.path}: {', '.join(config.tables)}")
     providers: list[Provider] = []
     for name in config.tables:
         try:
@@ -123,7 +123,7 @@ def check_surroundings(env: Mapping[str, str]) -> Iterator[Finding]:
     else:
         yield Finding(
             "browser", "note", f"{around.reason}.",
-            "authflow login NAME --paste shows the address to open elsewhere.",
+            "authflow login NAME --device shows a code for another screen; --paste an address to open elsewhere.",
         )  # fmt: skip
     set_ = [name for name in _PROXIES if env.get(name) or env.get(name.lower())]
     if set_:

@@ -189,5 +189,6 @@ def _say_why(provider: Provider, error: LoginFailed, timeout: float) -> None:
     elif isinstance(error.__cause__, BrowserUnavailable):
         click.echo(f"Error: {error.message}", err=True)
         click.echo(f"       Add --paste: authflow login {told(provider.name)} --paste", err=True)
+        click.echo("       Or --device, where the provider has sign-in by a code.", err=True)
     else:
         say(error)

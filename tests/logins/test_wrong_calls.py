@@ -28,6 +28,7 @@ from .conftest import go
     ("arguments", "told"),
     [
         ({"scope": "email"}, "Write scope=['email']"),
+        ({"scope": "openid email"}, "Write scope=['openid', 'email']"),
         ({"scope": [1, 2]}, "scope must be a list of strings"),
         ({"acr_values": [None]}, "acr_values must be a list of strings"),
         ({"timeout": "5"}, "Write timeout=600"),
