@@ -370,6 +370,25 @@ async def test_restore_renews_what_has_expired_and_reports_what_could_not_be(wor
     assert sorted(report.restored for report in reports.values()) == [False, True]
 
 
+async def test_restore_without_a_network_signs_nobody_out(world: World) -> None:
+    store = FaultyStore(world.clock)
+    world.provider.rotation = "none"
+    manager = world.manager(store=store)
+    await world.sign_in(manager["acme"])
+    await go(manager.close())
+    await world.pass_time(7200)
+
+    again = world.manager(store=store)
+    heard = Heard(again)
+    world.provider.fail_next("token", 200, "half", cut=True)
+    (report,) = await go(again.restore())
+    assert report.restored
+    assert again["acme"].live
+    assert "on_logout" not in heard.names
+    await world.pass_time(600)
+    assert (await go(again["acme"].token())).access_token
+
+
 async def test_one_record_that_cannot_be_read_is_reported_and_left_as_it_is(world: World) -> None:
     store = FaultyStore(world.clock)
     await world.signed_in(store=store)
