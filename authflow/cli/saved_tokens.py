@@ -10,6 +10,7 @@ Rule: these functions read; they neither write nor fetch. What they cannot read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from ..records import Token
 
 FORMATS: Final = ("authflow", "flet", "msal", "requests-oauthlib", "authlib")
 _PREFIX: Final = "afp1."
+_PRINTED: Final = re.compile(r"[\x21-\x7e]+")  # what a header or a tool's line may hold
 _MSAL_PARTS: Final = ("AccessToken", "RefreshToken", "Account")
 
 
@@ -48,10 +50,12 @@ def read_saved_token(text: str, passphrase: Callable[[], str], client_id: str, k
         # Only the refresh token was kept, as one should: the access token is renewed at once.
         members = {"access_token": "expired", "expires_at": 1.0, **members}
     try:
-        return Token.from_json(msgspec.json.encode(members))
+        token = Token.from_json(msgspec.json.encode(members))
     except ValueError:
-        pass
-    raise _unreadable(kind or "known")
+        token = None
+    if token is None or not all(_PRINTED.fullmatch(text) for text in (token.access_token, token.token_type)):
+        raise _unreadable(kind or "known")
+    return token
 
 
 def read_msal(cache: Mapping[str, Any], client_id: str) -> dict[str, Any]:

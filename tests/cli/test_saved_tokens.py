@@ -68,7 +68,13 @@ def test_a_cache_of_several_people_is_not_guessed_at() -> None:
         read_saved_token(json.dumps(two), never, "mine", "msal")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"access_token": 1}', '{"access_token": ""}', "{" * 9999])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "[]", "null", '{"access_token": 1}', '{"access_token": ""}', "{" * 9999,
+        r'{"access_token": "a\nhost=evil.example"}', r'{"access_token": "a", "token_type": "Bearer\nx"}',
+    ],
+)  # fmt: skip
 def test_what_is_no_token_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises((InvalidCall, SealedDataInvalid)) as refused:
         read_saved_token(text, lambda: "x", "mine", "authlib" if not text else None)
