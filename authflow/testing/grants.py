@@ -9,6 +9,7 @@ Times are seconds since the epoch; `now` comes in as an argument.
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import threading
@@ -114,6 +115,7 @@ class Grant:
     authorization_details: list[Any] | None = None
     request_id: str | None = None
     ended: bool = False
+    number: int = field(default_factory=itertools.count(1).__next__)  # in the order in which they were allowed
 
 
 @dataclass(eq=False)
@@ -299,7 +301,8 @@ class Grants:
             books: list[Iterable[Code | Access | Refresh]] = [
                 self._codes.values(), self._access.values(), self._refresh.values()
             ]  # fmt: skip
-            grants = dict.fromkeys(one.grant for book in books for one in book if not one.grant.ended)
+            found = {one.grant for book in books for one in book if not one.grant.ended}
+            grants = sorted(found, key=lambda grant: grant.number)
             return [one for one in grants if login in (None, one.user.login) and client_id in (None, one.client_id)]
 
     def end(self, login: str | None = None, client_id: str | None = None) -> int:
