@@ -112,9 +112,10 @@ class House:
 class _Attempts:
     """Who waits for the pending attempts of a run, by attempt."""
 
-    __slots__ = ("attended", "listeners", "waiters")
+    __slots__ = ("attended", "coming", "listeners", "waiters")
 
     def __init__(self) -> None:
+        self.coming: set[str] = set()  # not in the record yet: what ended the record's attempts has not ended these
         self.waiters: dict[str, Mailbox] = {}
         self.listeners: dict[str, Listener] = {}
         self.attended: set[str] = set()  # a wait() is at it: that answers the browser and lets go itself
@@ -155,8 +156,15 @@ class Run:
         with self._mutex:
             if self._attempts is None:
                 self._attempts = _Attempts()
+            self._attempts.coming.add(attempt)
             self._attempts.waiters[attempt] = mailbox
             self._attempts.listeners[attempt] = listener
+
+    def begun(self, attempt: str) -> None:
+        """The attempt is in the record: from now on it ends with that."""
+        with self._mutex:
+            if self._attempts is not None:
+                self._attempts.coming.discard(attempt)
 
     def attend(self, attempt: str) -> None:
         """A wait() is at this attempt now."""
@@ -172,6 +180,7 @@ class Run:
             if present is None:
                 return
             present.waiters.pop(attempt, None)
+            present.coming.discard(attempt)
             present.attended.discard(attempt)
             listener = present.listeners.pop(attempt, None)
             self._drop_if_empty()
@@ -179,12 +188,15 @@ class Run:
             listener.close()
 
     def end(self, outcome: AuthEvent | AuthflowError, attempt: str | None = None) -> None:
-        """An attempt came to rest (None: all of them): who waits for it learns how, its listener is let go."""
+        """An attempt came to rest (None: all of them; an event ends those of the record only): who waits for it learns
+        how, its listener is let go."""
         with self._mutex:
             present = self._attempts
             if present is None:
                 return
-            over = (*present.waiters, *present.listeners) if attempt is None else (attempt,)
+            over = (attempt,) if attempt is not None else (*present.waiters, *present.listeners)
+            if isinstance(outcome, AuthEvent):
+                over = tuple(one for one in over if one not in present.coming)
             mailboxes = [present.waiters.pop(one, None) for one in over]
             listeners = [present.listeners.pop(one, None) for one in over if one not in present.attended]
             self._drop_if_empty()
@@ -551,6 +563,10 @@ class SessionCore:
             observe(event)
         if event.target not in PENDING and event.source in PENDING:
             self._end_waits(event)
+        elif planned is not None and planned.facts.pending is not None:
+            run = self._run if event.attempt is None else self._beside
+            if run is not None:
+                run.begun(planned.facts.pending.attempt)
         return event
 
     def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...], planned: Step) -> AuthEvent:

@@ -355,7 +355,8 @@ async def test_a_renewal_that_fails_is_told_and_the_caller_gets_a_typed_error(co
     """B10: whoever happened to ask for the token got a bare HTTPStatusError, and nobody else learnt of it."""
     clock = VirtualClock()
     made = colour([GitHub("id", "secret")], clock=clock)
-    told = heard(made, "on_refresh", "on_refresh_failed")
+    told, failed = heard(made, "on_refresh", "on_refresh_failed"), threading.Event()
+    made.on_refresh_failed.connect(lambda session, event: failed.set(), weak=False)
     session = await go(signed_in(made, "github", expires_in=60.0))
     fail_next_refresh(session)
     clock.jump(61.0)
@@ -363,6 +364,7 @@ async def test_a_renewal_that_fails_is_told_and_the_caller_gets_a_typed_error(co
         await go(session.token())
     assert unavailable.value.retry_at > clock.time()
     assert session.live
+    assert await asyncio.to_thread(failed.wait, 30)  # it may have been the alarm's renewal: told on another thread
     assert names(told) == ["on_refresh_failed"]
     assert told[0][1].error.code == "temporarily_unavailable"
     await go(made.close())

@@ -262,6 +262,23 @@ async def test_an_exchange_that_died_with_its_process_does_not_keep_a_new_login_
     assert session.state is State.AUTHORIZING
 
 
+async def test_what_ends_the_older_attempt_while_a_newer_one_begins_does_not_end_the_newer(world: World) -> None:
+    store = FaultyStore(world.clock)
+    session = world.manager(store=store)["acme"]
+    await go(session.begin())
+
+    def end_the_older(call: str, key: str) -> None:
+        if call == "swap" and not key.startswith("session/"):  # the newer one's pending login is stored
+            store.before = None
+            session._try_commit(session._run, Trigger.CANCEL, Facts(now=world.clock.time(), reason="cancelled"))
+
+    store.before = end_the_older
+    url, binding = await world.callback(session)
+    assert store.before is None
+    await go(session.complete(url, binding=binding))
+    assert session.live
+
+
 # ── beside a live session ────────────────────────────────────────────────────────────────────────────
 
 
