@@ -20,10 +20,10 @@ import click
 
 from .. import __version__
 from ..errors import AuthflowError, ConfigurationError
+from ..overview import is_broken
 from .config import Config, find_config
 from .providers import register
 from .screen import Screen, told
-from .status import is_broken
 from .workspace import APP, config_option, make_store
 
 if TYPE_CHECKING:

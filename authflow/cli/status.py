@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..overview import is_broken, is_unreadable
 from .screen import Piece, Screen, told
 from .workspace import Workspace, config_option, maybe_provider_argument, open_workspace
 
@@ -51,18 +52,6 @@ def rows_of(work: Workspace) -> list[dict[str, Any]]:
         for row in rows
         if (row["provider"], row["account"]) in kept or row["provider"] not in with_some
     ]
-
-
-def is_broken(row: Mapping[str, Any]) -> bool:
-    """Whether a human should look at this session."""
-    if row["state"] == "idle":  # a login that failed is no session; a record that cannot be read may be one
-        return is_unreadable(row)
-    return row["error"] is not None or (row["state"] == "logged_out" and row["recoverable"])
-
-
-def is_unreadable(row: Mapping[str, Any]) -> bool:
-    """Whether the store has a record that could not be read: nobody knows then who is signed in."""
-    return row["error"] is not None and row["error"]["code"] in ("store_error", "sealed_data_invalid")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
