@@ -11,7 +11,8 @@ Rule: one generator is one poll. When the next one is due is `Pace`'s matter, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -19,11 +20,12 @@ import msgspec
 
 from .errors import AuthflowError, AuthorizationPending, Phase, ServerError, ServiceUnavailable, SlowDown, WireError
 from .flows import ask_as_client, ask_for_tokens
-from .protocol.ciba import CIBAResponse, build_ciba_request, build_ciba_token_request, read_ciba_response
+from .protocol.ciba import build_ciba_request, build_ciba_token_request, read_ciba_response
 from .protocol.device import DeviceAuthorization, build_device_request, build_device_token_request, read_device_response
 from .protocol.dpop import Binding
 from .protocol.messages import ServerMetadata, TokenResponse
-from .protocol.step import Flow, Moment
+from .protocol.step import Flow, Moment, T
+from .protocol.terms import Terms
 from .records import Polled
 
 if TYPE_CHECKING:
@@ -70,16 +72,8 @@ def ask_for_code(
     resource: Sequence[str] = (),
 ) -> Flow[DeviceAuthorization]:
     """What the human enters, and where (RFC 8628 §3.1, §3.2). The phase of its errors is `authorize`."""
-
-    def build(moment: Moment) -> httpx.Request:
-        return build_device_request(provider, metadata, moment, scope=scope, params=params, resource=resource)
-
-    try:
-        response = yield from ask_as_client(provider, build)
-        return read_device_response(provider, response)
-    except AuthflowError as error:
-        error.add_facts(phase=Phase.AUTHORIZE)
-        raise
+    build = partial(build_device_request, provider, metadata, scope=scope, params=params, resource=resource)
+    return _asking(provider, build, read_device_response)
 
 
 def ask_on_phone(
@@ -89,15 +83,20 @@ def ask_on_phone(
     scope: Sequence[str],
     params: Mapping[str, str],
     resource: Sequence[str] = (),
-) -> Flow[CIBAResponse]:
+) -> Flow[Terms]:
     """That the provider asks the human (CIBA Core §7). The phase of its errors is `authorize`."""
+    build = partial(build_ciba_request, provider, metadata, scope=scope, params=params, resource=resource)
+    return _asking(provider, build, read_ciba_response)
 
-    def build(moment: Moment) -> httpx.Request:
-        return build_ciba_request(provider, metadata, moment, scope=scope, params=params, resource=resource)
 
+def _asking(
+    provider: Provider,
+    build: Callable[[Moment], httpx.Request],
+    read: Callable[[Provider, httpx.Response], T],
+) -> Flow[T]:
     try:
         response = yield from ask_as_client(provider, build)
-        return read_ciba_response(provider, response)
+        return read(provider, response)
     except AuthflowError as error:
         error.add_facts(phase=Phase.AUTHORIZE)
         raise

@@ -105,13 +105,14 @@ def _ask(
     code = yield from reach(s, coding, story=pending.attempt)
     told = Instructions(
         label=label,
-        expires_in=code.expires_in,
+        expires_in=code.terms.expires_in,
         user_code=code.user_code,
         verification_uri=code.verification_uri,
         verification_uri_complete=code.verification_uri_complete,
         notice=notice,
     )
-    return told, Polled(code.device_code, code.interval, code.user_code if s.provider.device_sends_user_code else None)
+    user_code = code.user_code if s.provider.device_sends_user_code else None
+    return told, Polled(code.terms.code, code.terms.interval, user_code)
 
 
 def _keep(s: SessionCore, run: Run, state: str, pending: Pending) -> None:

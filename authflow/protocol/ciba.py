@@ -14,15 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-import msgspec
 
 from ..errors import CallbackRejected, ConfigurationError, MissingEndpoint, Phase, ResponseInvalid
-from ..records import Redacted
 from .client_auth import authenticate_client
-from .device import DEFAULT_INTERVAL, LONGEST_INTERVAL, LONGEST_WAIT, read_seconds
 from .messages import ServerMetadata
 from .reading import decode_object, read_object
 from .step import Limits, Moment, build_request
+from .terms import Terms, read_terms
 from .token import build_grant_request, grant_text
 from .urls import check_endpoint
 
@@ -35,14 +33,6 @@ HINTS: Final = ("login_hint", "login_hint_token", "id_token_hint")
 LONGEST_PING: Final = 16 * 1024  # bytes
 
 _WHAT: Final = "backchannel authentication response"
-
-
-class CIBAResponse(Redacted, msgspec.Struct, frozen=True):
-    """§7.3. Seconds."""
-
-    code: str
-    expires_in: float
-    interval: float = DEFAULT_INTERVAL
 
 
 def build_ciba_request(
@@ -76,15 +66,9 @@ def build_ciba_request(
     return build_request("POST", endpoint, form=proof, headers=headers, limits=Limits(seconds=provider.timeout))
 
 
-def read_ciba_response(provider: Provider, response: httpx.Response) -> CIBAResponse:
+def read_ciba_response(provider: Provider, response: httpx.Response) -> Terms:
     """§7.3. Raises the `OAuthError` that the answer is, or `ResponseInvalid`."""
-    said = read_object(provider, response, _WHAT, phase=Phase.AUTHORIZE)
-    code = grant_text(said, "auth_req_id", _WHAT)
-    lifetime = read_seconds(said, "expires_in", LONGEST_WAIT, _WHAT)
-    if code is None or not lifetime:
-        raise ResponseInvalid(f"The {_WHAT} has no auth_req_id or no expires_in.", phase=Phase.AUTHORIZE)
-    interval = read_seconds(said, "interval", LONGEST_INTERVAL, _WHAT)
-    return CIBAResponse(code, lifetime, DEFAULT_INTERVAL if interval is None else max(interval, 1.0))
+    return read_terms(read_object(provider, response, _WHAT, phase=Phase.AUTHORIZE), "auth_req_id", _WHAT)
 
 
 def build_ciba_token_request(

@@ -18,31 +18,27 @@ from ..errors import MissingEndpoint, OAuthError, Phase, ResponseInvalid, oauth_
 from ..records import Redacted
 from .client_auth import authenticate_client
 from .messages import ServerMetadata
-from .reading import is_number, read_object
+from .reading import read_object
 from .step import Limits, Moment, build_request
-from .token import build_grant_request, grant_text
+from .terms import Terms, read_terms
+from .token import build_grant_request
 from .urls import check_endpoint
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:device_code"
-DEFAULT_INTERVAL: Final = 5.0  # seconds; RFC 8628 §3.2
-LONGEST_INTERVAL: Final = 300.0
-LONGEST_WAIT: Final = 86_400.0  # seconds; a code that is said to live longer lives this long
 LONGEST_USER_CODE: Final = 64
 
 _WHAT: Final = "device authorization response"
 
 
 class DeviceAuthorization(Redacted, msgspec.Struct, frozen=True):
-    """RFC 8628 §3.2: what the human enters and where, and what this side polls by. Seconds."""
+    """RFC 8628 §3.2: what the human enters and where, and what this side polls by."""
 
-    device_code: str
+    terms: Terms
     user_code: str
     verification_uri: str
-    expires_in: float
-    interval: float = DEFAULT_INTERVAL
     verification_uri_complete: str | None = None
 
 
@@ -89,21 +85,15 @@ def read_device_response(provider: Provider, response: httpx.Response) -> Device
         if known is None:
             raise
         raise oauth_error(known, error.error_description, phase=error.phase, retry_after=error.retry_after) from error
-    code = grant_text(said, "device_code", _WHAT)
+    terms = read_terms(said, "device_code", _WHAT)
     uri = _uri(provider, said, "verification_uri")
-    if code is None or uri is None:
-        raise _invalid("has no device_code or no verification_uri")
-    lifetime = read_seconds(said, "expires_in", LONGEST_WAIT, _WHAT)
-    if not lifetime:
-        raise _invalid("does not say how long the code is good")
-    interval = read_seconds(said, "interval", LONGEST_INTERVAL, _WHAT)
+    if uri is None:
+        raise _invalid("has no verification_uri")
     return DeviceAuthorization(
-        device_code=code,
+        terms=terms,
         user_code=_user_code(said),
         verification_uri=uri,
         verification_uri_complete=_uri(provider, said, "verification_uri_complete"),
-        expires_in=lifetime,
-        interval=DEFAULT_INTERVAL if interval is None else max(interval, 1.0),
     )
 
 
@@ -133,18 +123,6 @@ def _uri(provider: Provider, said: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     return check_endpoint(value, allow_insecure_loopback=provider.allow_insecure_loopback)
-
-
-def read_seconds(said: Mapping[str, Any], name: str, most: float, what: str) -> float | None:
-    """A number of seconds, `most` at most; None where there is none. Raises `ResponseInvalid`."""
-    value = said.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:12])
-    if not is_number(value) or value < 0:
-        raise ResponseInvalid(f"The {what} has an {name} that is no number of seconds.", phase=Phase.AUTHORIZE)
-    return float(min(value, most))
 
 
 def _invalid(why: str) -> ResponseInvalid:

@@ -13,13 +13,12 @@ from authflow.errors import (
     UnauthorizedClient,
 )
 from authflow.protocol.device import (
-    DEFAULT_INTERVAL,
-    LONGEST_WAIT,
     build_device_request,
     build_device_token_request,
     read_device_response,
 )
 from authflow.protocol.discovery import configured_metadata
+from authflow.protocol.terms import DEFAULT_INTERVAL, LONGEST_WAIT, Terms
 from authflow.providers import Auth0, GitHub, Google, Microsoft
 
 from .issuer import ISSUER, METADATA, MOMENT, answer, form_of, openid, plain
@@ -65,7 +64,8 @@ def test_a_provider_without_the_endpoint_says_what_to_do():
 def test_what_is_not_said_has_the_default_of_the_specification():
     code = read()
     assert (code.user_code, code.verification_uri) == ("WDJB-MJHT", "https://id.example/activate")
-    assert (code.interval, code.expires_in, code.verification_uri_complete) == (DEFAULT_INTERVAL, 1800.0, None)
+    assert code.terms == Terms("dc-that-only-this-side-knows", 1800.0, DEFAULT_INTERVAL)
+    assert code.verification_uri_complete is None
     assert "dc-that" not in repr(code)
 
 
@@ -80,8 +80,8 @@ def test_what_is_not_said_has_the_default_of_the_specification():
     ],
 )
 def test_numbers_are_sane(changes, interval, expires_in):
-    code = read(**changes)
-    assert (code.interval, code.expires_in) == (interval, expires_in)
+    terms = read(**changes).terms
+    assert (terms.interval, terms.expires_in) == (interval, expires_in)
 
 
 @pytest.mark.parametrize(
