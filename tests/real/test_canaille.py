@@ -12,7 +12,7 @@ from authflow.errors import InvalidGrant
 from authflow.providers import ClientMetadata, OpenIDConnect
 from authflow.testing import ScriptedBrowser
 
-from .canaille_provider import Canaille, missing
+from .canaille_provider import Canaille
 from .conftest import go
 
 Person = Callable[..., ScriptedBrowser]
@@ -21,7 +21,7 @@ Person = Callable[..., ScriptedBrowser]
 @pytest.fixture(scope="session")
 def canaille(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canaille]:
     """Canaille, running."""
-    if why := missing():
+    if why := Canaille.missing():
         pytest.skip(why)
     with Canaille(tmp_path_factory.mktemp("canaille")) as running:
         yield running

@@ -13,7 +13,7 @@ from authflow.errors import InvalidGrant
 from authflow.testing import ScriptedBrowser
 
 from .conftest import go
-from .django_provider import DjangoOAuthToolkit, missing
+from .django_provider import DjangoOAuthToolkit
 
 Person = Callable[..., ScriptedBrowser]
 
@@ -21,7 +21,7 @@ Person = Callable[..., ScriptedBrowser]
 @pytest.fixture(scope="session")
 def dot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoOAuthToolkit]:
     """django-oauth-toolkit, running."""
-    if why := missing():
+    if why := DjangoOAuthToolkit.missing():
         pytest.skip(why)
     with DjangoOAuthToolkit(tmp_path_factory.mktemp("django")) as running:
         yield running
