@@ -22,7 +22,7 @@ from . import renewal
 from .renewal import PROMPT, Answer, Move, View
 
 if TYPE_CHECKING:
-    from .providers.base import Rotation
+    from .providers.settings import Rotation
 
 OTHER_LOGIN: Final = 100  # the first refresh token of somebody else who signs in; tokens are numbers here
 OLD: Final = PROMPT * 10  # seconds that stand for "long ago"

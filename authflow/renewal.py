@@ -44,7 +44,7 @@ from .errors import (
 from .records import SessionRecord, Token
 
 if TYPE_CHECKING:
-    from .providers.base import Rotation
+    from .providers.settings import Rotation
 
 FOREVER: Final = float("inf")
 LONGEST_PAUSE: Final = 300.0

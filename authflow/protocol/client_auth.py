@@ -25,7 +25,8 @@ from .messages import ServerMetadata
 from .step import Call, Flow, Moment, fresh
 
 if TYPE_CHECKING:
-    from ..providers.base import ClientAuth, Provider
+    from ..providers.base import Provider
+    from ..providers.settings import ClientAuth
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS: Final = 60

@@ -17,8 +17,9 @@ import httpx
 
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Moment
-from .base import Provider, Settings
+from .base import Provider
 from .calls import check_host
+from .settings import Settings
 
 
 class Auth0(Provider):

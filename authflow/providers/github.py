@@ -22,8 +22,9 @@ from ..errors import Phase, ResponseInvalid
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import DEFAULT_LIMITS, LIMITS, Flow, Moment, fetch
 from ..records import Group, Profile, Token
-from .base import Provider, Settings
+from .base import Provider
 from .calls import build_api_request, check_host, next_page, read_api_response
+from .settings import Settings
 
 MOST_PAGES = 20
 _API = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}

@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from ..errors import ConfigurationError
-from .base import Provider, Settings
+from .base import Provider
+from .settings import Settings
 
 _USERINFO = "https://www.googleapis.com/auth/userinfo"
 _APIS = (

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from .base import Provider, Settings
+from .base import Provider
+from .settings import Settings
 
 _NATIVE = "https://www.linkedin.com/oauth/native-pkce/authorization"
 

@@ -24,8 +24,9 @@ from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.step import Flow, fetch
 from ..protocol.userinfo import merge_claims, read_groups
 from ..records import Group, Profile, Token
-from .base import Provider, Settings
+from .base import Provider
 from .calls import build_api_request, check_host, read_api_response
+from .settings import Settings
 
 MANY_TENANTS = ("common", "organizations", "consumers")
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
 
@@ -28,8 +28,10 @@ from ..protocol.userinfo import (
     read_userinfo_claims,
 )
 from ..records import Profile, Token
-from .base import CommonSettings, DataFields, Provider, UserIdFn
+from .base import Provider
+from .settings import CommonSettings, DataFields
 
+UserIdFn = Callable[[Mapping[str, Any]], Any]
 _CHOSEN = "user_id_fn()"
 
 

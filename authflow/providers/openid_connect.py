@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
-from .base import DataFields, Provider, Settings
+from .base import Provider
 from .fapi import fapi_preset
+from .settings import DataFields, Settings
 
 
 class OpenIDConnectSettings(Settings, DataFields, total=False):
