@@ -4,7 +4,7 @@
     read_answer    what the callback said → what the provider said
     redeem         what the provider said → who signed in, and the tokens
 
-Generators, as those in `flows.py`; nothing here knows a chart, a session or a clock.
+Generators, as those in `flows/`; nothing here knows a chart, a session or a clock.
 
 Rule: what cannot be checked is no answer. A response that was to be signed, and is not, is refused before any code
 in it is looked at.

@@ -1,6 +1,6 @@
 """Becoming a client: which server an API's users sign in at, and what this application is called there.
 
-Generators, as in `flows.py`. Nothing is kept here; whoever runs them keeps what a server gave, with its issuer.
+Generators, as in `flows/`. Nothing is kept here; whoever runs them keeps what a server gave, with its issuer.
 
 Rule: what is known already is used first, what the application itself set before all. A server is asked to register a
 client only when it cannot read who that is by itself.

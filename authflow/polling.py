@@ -4,7 +4,7 @@
     ask_on_phone      the provider asks the human where they are; what the polls are made with (CIBA Core)
     poll              one poll: the tokens, or why there are none yet
 
-Generators, as those in `flows.py`; nothing here knows a chart, a session or a clock.
+Generators, as those in `flows/`; nothing here knows a chart, a session or a clock.
 
 Rule: one generator is one poll. When the next one is due is `Pace`'s matter, and who waits for it is the session's.
 """
