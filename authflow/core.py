@@ -1,216 +1,37 @@
-"""What a session is, whichever colour calls it: reading, and the rooms that operations work in.
+"""What a session is, whichever colour calls it: the room that operations work in.
 
-`House` is what all sessions of one manager share. `SessionCore` is one session: its ledger, its outbox, its
-token cache, and, while there is one, the attempt that runs beside it. Nothing here waits for a provider or
-a human; that is `operations.py`.
+`SessionCore` is one session: its ledger, its outbox, its token cache, what the clock demands of it and, while there
+is one, the attempt that runs beside it. Nothing here waits for a provider or a human; that is `operations/`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import random
-import secrets
-import sys
-import threading
-import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from functools import partial
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
 from . import engine, renewal
-from .chart import LIVE, PENDING, State, Trigger, allowed
-from .clock import Clock, SystemClock
-from .drive import REFRESH
+from .chart import LIVE, PENDING, State, Trigger
 from .engine import Facts, Step
-from .errors import AuthflowError, ErrorInfo, InvalidCall, InvalidTransition, NotSupported
+from .errors import AuthflowError, InvalidTransition
 from .events import AuthEvent, Origin, StepUp
-from .flows import Directory
+from .house import OBSERVERS, SESSION, House
 from .ledger import Ledger
-from .presence import Presence
 from .protocol.dpop import Binding
-from .protocol.step import Moment
-from .protocol.urls import origin_of
 from .providers.base import Provider
-from .records import Key, SessionRecord, Target, Token, User, decode_profile, unpack_json
-from .sealing import Sealer, Vault
-from .signals import SIGNALS, Outbox, Signals, SignalsView, SignalView
-from .stores import Store
+from .records import Key, SessionRecord, Target, Token, User
+from .run import Run
+from .signals import Outbox
 
 if TYPE_CHECKING:
-    from .agents.base import Listener
     from .auth import SessionAuth
-    from .drive import AsyncShell, Flight, Mailbox, Recorder, SyncShell
-    from .protocol.registration import ClientInformation
-    from .trace.story import Trace
+    from .drive import Flight
 
-SESSION = "session/"
-ATTEMPT = "attempt/"
-PENDING_PREFIX = "pending/"
 CURRENT = "current"
-SURE_SECONDS = 0.1  # so long the wall clock is not asked again whether a token is still good
 _NEVER = (float("inf"), float("inf"))
 RENEW_AGAIN = 30.0  # seconds until keep_fresh() asks again for a renewal of which nothing was heard
-
-# Who sees every event of every session in this process, for tests that ask what was walked. Called inline.
-OBSERVERS: list[Callable[[AuthEvent], object]] = []
-
-
-class House:
-    """What the sessions of one manager share: providers, store, clock, signals, shell."""
-
-    def __init__(
-        self,
-        providers: Mapping[str, Provider],
-        *,
-        store: Store,
-        clock: Clock,
-        signals: Signals,
-        shell: SyncShell | AsyncShell,
-        recorder: Recorder | None,
-        sealer: Sealer | None,
-        vault: Vault,
-        single_user: bool,
-        expiring_notice: float,
-        session_lifetime: float | None,
-        arm: Callable[[SessionCore], None],
-    ) -> None:
-        self.providers = dict(providers)
-        self.store = store
-        self.clock = clock
-        self.time = clock.time
-        self.monotonic = clock.monotonic
-        self.sure_seconds = SURE_SECONDS if type(clock) is SystemClock else 0.0
-        self.signals = signals
-        self.shell = shell
-        self.recorder = recorder
-        self.sealer = sealer
-        self.vault = vault
-        self.single_user = single_user
-        self.expiring_notice = expiring_notice
-        self.session_lifetime = session_lifetime
-        self.arm = arm
-        self.directory = Directory()
-        # For a session's quick changes. Shared by a few, because 100,000 locks are 9 MB; nothing waits within one.
-        self.mutexes = tuple(threading.Lock() for _ in range(64))
-        # By provider and issuer: what became of a provider whose issuer or client was not known at the beginning.
-        self.enrolled: dict[tuple[str, str], tuple[Provider, ClientInformation]] = {}
-        self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
-        self.told = signals.outbox(told=sys.maxsize)  # stands for the outbox of every session that has none
-        self.process = secrets.token_hex(4)
-        if recorder is not None:
-            recorder.attach(self.process, self.providers)
-        self.random = random.SystemRandom()
-        self.fresh_ahead = False
-        self.closed = False
-        self.sessions: Presence[SessionCore] = Presence()
-        self.find: Callable[[Key], SessionCore]
-
-
-class _Attempts:
-    """Who waits for the pending attempts of a run, by attempt."""
-
-    __slots__ = ("attended", "coming", "listeners", "waiters")
-
-    def __init__(self) -> None:
-        self.coming: set[str] = set()  # not in the record yet: what ended the record's attempts has not ended these
-        self.waiters: dict[str, Mailbox] = {}
-        self.listeners: dict[str, Listener] = {}
-        self.attended: set[str] = set()  # a wait() is at it: that answers the browser and lets go itself
-
-
-class Run:
-    """One walk through the chart: the session's own, or an attempt beside the live session."""
-
-    __slots__ = ("_attempts", "_mutex", "beside", "ledger")
-
-    def __init__(self, ledger: Ledger, mutex: threading.Lock, *, beside: bool) -> None:
-        self.ledger = ledger
-        self.beside = beside
-        self._mutex = mutex
-        self._attempts: _Attempts | None = None  # only while there are some: a live session has none
-
-    @property
-    def record(self) -> SessionRecord:
-        return self.ledger.record
-
-    @property
-    def waiters(self) -> Mapping[str, Mailbox]:
-        """By attempt: who waits for it."""
-        return {} if self._attempts is None else self._attempts.waiters
-
-    @property
-    def listeners(self) -> Mapping[str, Listener]:
-        """By attempt: what its redirect arrives at."""
-        return {} if self._attempts is None else self._attempts.listeners
-
-    @property
-    def attended(self) -> Set[str]:
-        """The attempts that a wait() is at."""
-        return frozenset() if self._attempts is None else self._attempts.attended
-
-    def expect(self, attempt: str, mailbox: Mailbox, listener: Listener) -> None:
-        """An attempt begins."""
-        with self._mutex:
-            if self._attempts is None:
-                self._attempts = _Attempts()
-            self._attempts.coming.add(attempt)
-            self._attempts.waiters[attempt] = mailbox
-            self._attempts.listeners[attempt] = listener
-
-    def begun(self, attempt: str) -> None:
-        """The attempt is in the record: from now on it ends with that."""
-        with self._mutex:
-            if self._attempts is not None:
-                self._attempts.coming.discard(attempt)
-
-    def attend(self, attempt: str) -> None:
-        """A wait() is at this attempt now."""
-        with self._mutex:
-            if self._attempts is None:
-                self._attempts = _Attempts()
-            self._attempts.attended.add(attempt)
-
-    def let_go(self, attempt: str) -> None:
-        """Nobody waits for this attempt any more: its listener is closed."""
-        with self._mutex:
-            present = self._attempts
-            if present is None:
-                return
-            present.waiters.pop(attempt, None)
-            present.coming.discard(attempt)
-            present.attended.discard(attempt)
-            listener = present.listeners.pop(attempt, None)
-            self._drop_if_empty()
-        if listener is not None:
-            listener.close()
-
-    def end(self, outcome: AuthEvent | AuthflowError, attempt: str | None = None) -> None:
-        """An attempt came to rest (None: all of them; an event ends those of the record only): who waits for it learns
-        how, its listener is let go."""
-        with self._mutex:
-            present = self._attempts
-            if present is None:
-                return
-            over = (attempt,) if attempt is not None else (*present.waiters, *present.listeners)
-            if isinstance(outcome, AuthEvent):
-                over = tuple(one for one in over if one not in present.coming)
-            mailboxes = [present.waiters.pop(one, None) for one in over]
-            listeners = [present.listeners.pop(one, None) for one in over if one not in present.attended]
-            self._drop_if_empty()
-        for mailbox in mailboxes:
-            if mailbox is not None:
-                mailbox.put(outcome)
-        for listener in listeners:
-            if listener is not None:
-                listener.close()
-
-    def _drop_if_empty(self) -> None:
-        present = self._attempts
-        if present is not None and not (present.waiters or present.listeners or present.attended):
-            self._attempts = None
 
 
 class StepUps(NamedTuple):
@@ -294,161 +115,6 @@ class SessionCore:
             f"A {type(self).__name__} is neither copied nor pickled: share it, or take session.dump() to where a "
             "manager of its own restores it."
         )
-
-    # ── what it is now ───────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def state(self) -> State:
-        """Where the session is. A deadline that has passed is acted on before this answers."""
-        return self._settled().state
-
-    @property
-    def live(self) -> bool:
-        """There is a token to use, or one on its way: the one test a user interface needs."""
-        return self._settled().state in LIVE
-
-    @property
-    def user(self) -> User | None:
-        """The signed-in human, or None: not live, or `fetch_user=False`."""
-        profile = self._settled().profile
-        kept = self._user
-        if kept[0] is not profile:
-            kept = self._user = (profile, decode_profile(profile))
-        return kept[1]
-
-    @property
-    def claims(self) -> Mapping[str, Any]:
-        """The claims of the validated ID token; empty without OpenID Connect."""
-        claims = self._settled().claims
-        return {} if claims is None else unpack_json(claims, dict[str, Any], "claims")
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scopes that were granted; what was asked for, where the provider did not say."""
-        token = self._settled().token
-        return () if token is None else token.scope
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the present access token ends (seconds since the epoch); None: not known, or never."""
-        return self._settled().expires_at
-
-    @property
-    def expires_in(self) -> float | None:
-        """Seconds until then; not below 0."""
-        at = self.expires_at
-        return None if at is None else max(0.0, at - self._run.ledger.now())
-
-    @property
-    def error(self) -> ErrorInfo | None:
-        """What went wrong last: the failed login, the deferred refresh. None when all is well."""
-        return self._settled().error
-
-    @property
-    def reason(self) -> str | None:
-        """Why the session ended, or is not renewed."""
-        return self._settled().reason
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The attempt that runs beside the live session (a step-up, a wider scope), or None."""
-        beside = self._beside
-        return None if beside is None or beside.record.state not in PENDING else Attempt(self, beside)
-
-    @property
-    def step_up_required(self) -> StepUp | None:
-        """What an API has asked for and no step-up has brought yet; `step_up()` asks the human for it."""
-        asked = self._step_ups
-        record = self._settled()
-        return asked.wanted if asked is not None and asked.epoch == record.epoch and record.state in LIVE else None
-
-    @property
-    def trace(self) -> Trace | None:
-        """What was recorded of the last attempt, the last renewal and the last sign-out. None: nothing was."""
-        recorder = self._house.recorder
-        return None if recorder is None else recorder.trace(self._key)
-
-    def explain(self) -> str:
-        """The session in one sentence for a human. No secret, no raw provider text beyond its error."""
-        return explain(self._settled(), self._provider, self._run.ledger.now(), self._renewal())
-
-    def _renewal(self) -> Trace | None:
-        recorder = self._house.recorder
-        return None if recorder is None else recorder.trace(self._key, REFRESH)
-
-    @overload
-    def diagram(self, format: Literal["mermaid", "dot", "svg", "html"] = "mermaid") -> str: ...
-
-    @overload
-    def diagram(self, format: Literal["png"]) -> bytes: ...
-
-    def diagram(self, format: Literal["mermaid", "dot", "svg", "html", "png"] = "mermaid") -> str | bytes:
-        """The chart with the present state lit: as text, as a page of its own, or as a picture (bytes; the extra
-        `png`). Raises `NotSupported` for another format, `ConfigurationError` without the extra."""
-        from .diagrams import RENDERERS, draw
-
-        if format not in RENDERERS:
-            raise NotSupported(f"There is no diagram format {format!r}.", hint=f"Formats: {', '.join(RENDERERS)}.")
-        return draw(format, state=self.state, title=f"A login at {self._provider.label}")
-
-    def _repr_svg_(self) -> str:
-        """What a notebook shows for a session: its chart, in the reader's colours."""
-        from .diagrams import draw
-
-        return draw("svg", state=self.state, title=f"A login at {self._provider.label}", theme="auto", id=self._id())
-
-    def _id(self) -> str:
-        """A name for drawings of this session, so that several stand on one page."""
-        return f"s{hashlib.sha256(str(self._key).encode()).hexdigest()[:8]}"
-
-    @property
-    def allowed_origins(self) -> frozenset[str]:
-        """The origins that `auth` sends the token to."""
-        if self._origins is None:
-            self._origins = frozenset(origin_of(origin) for origin in self._provider.api_origins)
-        return self._origins
-
-    def prove(self, method: str, url: str, access_token: str | None = None) -> str:
-        """The `DPoP` header for one request to an API (RFC 9449 §4), when `token().token_type` is `"DPoP"`.
-
-        `auth` puts it there; this is for other HTTP clients. `access_token`: the one that goes with it, the present
-        one unless told. Raises `InvalidCall` when no key is there.
-        """
-        record = self._settled()
-        kept = self._binding
-        if record.dpop_key is None:
-            raise InvalidCall(f"The tokens of {self.provider.label} are bound to no key.", hint="Set dpop=True.")
-        if kept is None or kept[0] is not record.dpop_key:
-            binding = Binding.of(record.dpop_key, self._house.directory.nonces)
-            kept = self._binding = (record.dpop_key, cast(Binding, binding))
-        if access_token is None and record.token is not None:
-            access_token = record.token.access_token
-        moment = Moment(self._house.time(), secrets.token_urlsafe(16))
-        return kept[1].prove(method, url, moment, access_token=access_token)
-
-    def learn_nonce(self, url: str, headers: Mapping[str, str]) -> bool:
-        """Remembers the nonce in an API's answer for the next proofs; False when there is none. `auth` does it."""
-        return self._house.directory.nonces.keep(url, headers) is not None
-
-    # ── signals, filtered to this session ────────────────────────────────────────────────────────────
-
-    @property
-    def _view(self) -> SignalsView:
-        return self._house.signals.view(str(self._key))
-
-    # `on_login` and the others are properties, set below: a `__getattr__` would slow down every attribute.
-    if TYPE_CHECKING:
-        on_transition: SignalView
-        on_login: SignalView
-        on_login_failed: SignalView
-        on_logout: SignalView
-        on_refresh: SignalView
-        on_refresh_failed: SignalView
-        on_restore: SignalView
-        on_live_changed: SignalView
-        on_expiring: SignalView
-        on_step_up_required: SignalView
-        on_receiver_error: SignalView
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -693,109 +359,6 @@ def _earlier(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
-for _name in SIGNALS:
-    setattr(SessionCore, _name, property(attrgetter(f"_view.{_name}"), doc=f"`{_name}`, for this session only."))
-
-
 def _reaches(signed_in_at: float | None, record: SessionRecord) -> bool:
     """Whether it is still the sign-in whose lifetime is over."""
     return record.signed_in_at == signed_in_at
-
-
-class Attempt:
-    """An attempt beside a live session: where it is, until when, and a way to end it."""
-
-    __slots__ = ("_beside", "_session")
-
-    def __init__(self, session: SessionCore, beside: Run) -> None:
-        self._session = session
-        self._beside = beside
-
-    @property
-    def id(self) -> str | None:
-        """What its events carry as `attempt`."""
-        return self._beside.ledger.label
-
-    @property
-    def state(self) -> State:
-        return self._beside.record.state
-
-    @property
-    def deadline(self) -> float | None:
-        """When the clock ends it (seconds since the epoch)."""
-        return engine.next_deadline(self._beside.record)
-
-    def cancel(self) -> Any:
-        """Ends it; the live session stays as it is. Awaitable when the session is an `AsyncSession`."""
-        return self._session._cancel_beside()  # type: ignore[attr-defined]  # each colour has its own
-
-    def __repr__(self) -> str:
-        return f"<Attempt {self.id} {self.state}>"
-
-
-def explain(record: SessionRecord, provider: Provider, now: float, renewal: Trace | None = None) -> str:
-    """A record as one sentence. `renewal`: what was recorded of its last renewal, if anything was."""
-    parts = [f"{provider.label}: {record.state.value.replace('_', ' ')}"]
-    failed = record.state is State.AUTHENTICATED and record.failures > 0 and record.error is not None
-    if failed:
-        parts.append(f"the last refresh failed at {_time(record.since, now)} ({_why(record, renewal)})")
-        if record.retry_at is not None:
-            parts.append(f"next try {_time(record.retry_at, now)}")
-    if record.state in LIVE:
-        parts.append(_explain_life(record, now))
-    elif record.state in PENDING:
-        deadline = engine.next_deadline(record)
-        if deadline is not None:
-            parts.append(f"{_span(deadline - now)} left")
-    if record.reason and not failed:
-        parts.append(f"reason: {record.reason}")
-    if record.error is not None and not failed:
-        parts.append(f"last error: {str(record.error).rstrip('.')}")
-    if record.claim is not None and record.state is State.AUTHENTICATED:
-        parts.append(
-            "a renewal got no answer, so the refresh token may be used already; "
-            f"what is done about it is rotation={provider.rotation!r}"
-        )
-    if record.state not in LIVE and record.state not in PENDING:
-        parts.append(f"possible now: {', '.join(t.value for t in allowed(record.state) if t is not Trigger.RESTORE)}")
-    return "; ".join(parts) + "."
-
-
-def _why(record: SessionRecord, renewal: Trace | None) -> str:
-    """The answer that a failed renewal got, where it was recorded; else the error's own words."""
-    story = None if renewal is None else renewal.stories[-1]
-    if story is not None and story.outcome == Trigger.DEFER.value:
-        call = story.last_call
-        if call is not None and call.status is None:
-            return f"no answer to {call.method} {call.path}"
-        if call is not None:
-            return f"{call.status} from {call.method} {call.path}"
-    return str(record.error).rstrip(".")
-
-
-def _explain_life(record: SessionRecord, now: float) -> str:
-    renewing = "can be renewed" if record.renewable else "cannot be renewed"
-    if record.expires_at is None:
-        return "the access token does not say when it ends"
-    if record.expires_at <= now:
-        return f"the access token has ended and {renewing}"
-    left, unit = _span(record.expires_at - now).split()
-    return f"the access token is good for {left} more {_UNITS[unit].removesuffix('s' * (left == '1'))} and {renewing}"
-
-
-_UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours"}
-
-
-def _time(at: float, now: float) -> str:
-    """A moment as a clock shows it, with its day when that is not near."""
-    shown = "%H:%M:%S UTC" if abs(at - now) < 43_200 else "%Y-%m-%d %H:%M:%S UTC"
-    return time.strftime(shown, time.gmtime(at))
-
-
-def _span(seconds: float) -> str:
-    seconds = max(0, round(seconds))
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600} h"

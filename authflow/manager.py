@@ -24,14 +24,17 @@ import msgspec
 from . import operations
 from .chart import PENDING
 from .clock import Clock, SystemClock
-from .core import SESSION, House, SessionCore, explain
+from .core import SessionCore
 from .drive import AsyncShell, Op, Recorder, SyncShell, closed_error
 from .engine import next_deadline
 from .errors import AuthflowError, ConfigurationError, ErrorInfo, ManagerClosed, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
+from .explaining import explain
+from .house import SESSION, House
 from .http import AsyncHttp, Http
 from .operations import Completion, LogoutResult
 from .providers.base import Provider
+from .reading import ReadableSession
 from .reception import AsyncReception, Reception
 from .records import Key, decode_profile
 from .registering import AsyncRegistrations, Registrations
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 1.0  # seconds, after a store could not be read
 
-S = TypeVar("S", bound=SessionCore)
+S = TypeVar("S", bound=ReadableSession)
 T = TypeVar("T")
 
 
@@ -723,7 +726,7 @@ def renew_ahead(session: SessionCore) -> None:
         operations.launch_renewal(session, Origin.CLOCK, record)
 
 
-def snapshot_of(session: SessionCore) -> dict[str, Any]:
+def snapshot_of(session: ReadableSession) -> dict[str, Any]:
     """One session as plain data (JSON types only)."""
     trouble: ErrorInfo | None = None
     try:

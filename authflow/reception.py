@@ -15,9 +15,9 @@ from .records import Key
 from .session import AsyncAuthorizationRequest, AuthorizationRequest
 
 if TYPE_CHECKING:
-    from .core import House
     from .drive import Op
     from .events import AuthEvent
+    from .house import House
     from .operations.initiated import Invitation
     from .session import AsyncSession, Session, T
 

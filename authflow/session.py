@@ -1,6 +1,7 @@
 """`Session` and `AsyncSession`: the two faces of one session. They have the same names and differ in `await`.
 
-What a session is stands in `core.py`, what it does in `operations.py`; here an operation meets its shell.
+What a session is stands in `core.py`, what can be read of it in `reading.py`, what it does in `operations/`; here an
+operation meets its shell.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 
 from . import operations
 from .agents.loopback import Loopback
-from .core import Attempt, House, SessionCore
+from .core import SessionCore
 from .drive import AsyncShell, Op, SyncShell, closed_error
 from .errors import ConfigurationError, InvalidCall, LoginFailed
 from .events import AuthEvent, StepUp
+from .house import House
 from .operations import Begun, Completion, LoginOptions, LogoutResult
 from .protocol.asked_claims import build_claims_parameter
 from .protocol.authorization import OUR_PARAMETERS
 from .protocol.rar import build_authorization_details
 from .protocol.urls import origin_of
+from .reading import ReadableSession
 from .records import Target, Token
+from .run import Attempt
 
 if TYPE_CHECKING:
     from .agents.base import Agent
@@ -147,7 +151,7 @@ class AsyncAuthorizationRequest(AuthorizationRequest):
         return await self._session.cancel()
 
 
-class Session(SessionCore):
+class Session(ReadableSession):
     """One login of one account at one provider, explicit at every step."""
 
     __slots__ = ()
@@ -330,7 +334,7 @@ class Session(SessionCore):
         return self
 
 
-class AsyncSession(SessionCore):
+class AsyncSession(ReadableSession):
     """The twin of `Session` for asyncio."""
 
     __slots__ = ()
@@ -516,7 +520,7 @@ def login_options(arguments: LoginArguments, **more: Any) -> LoginOptions:
     )
 
 
-def with_asked(session: SessionCore, arguments: LoginArguments) -> LoginArguments:
+def with_asked(session: ReadableSession, arguments: LoginArguments) -> LoginArguments:
     """The arguments of a step-up: the caller's, or else what an API asked for. Raises `SignInRequired`."""
     if not session.live:
         raise operations.sign_in_required(session)
@@ -667,7 +671,7 @@ class AsyncElsewhere:
         return await self._session._do(operations.token_for(self._session, self._target, 0.0, access_token))
 
 
-def origins_with(s: SessionCore, resource: str | None) -> frozenset[str]:
+def origins_with(s: ReadableSession, resource: str | None) -> frozenset[str]:
     """Where a session's tokens may go, and the API that this one is for."""
     own = origin_of(resource) if resource and resource.startswith(("https://", "http://")) else None
     return s.allowed_origins if own is None else s.allowed_origins | {own}

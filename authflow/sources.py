@@ -33,7 +33,7 @@ from .session import AsyncSession, Session, refuse_when_closed
 
 if TYPE_CHECKING:
     from .auth import SessionAuth
-    from .core import House
+    from .house import House
     from .operations.sourcing import Filled
     from .providers.base import Provider
 

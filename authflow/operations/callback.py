@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from .. import authorizing, engine, flows
 from ..chart import State, Trigger
-from ..core import House, Run, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Join, Op, Own, Tell
 from ..engine import Facts, Tokens
 from ..errors import (
@@ -38,11 +38,13 @@ from ..errors import (
     ValidationFailed,
 )
 from ..events import AuthEvent, Origin
+from ..house import House
 from ..protocol.callback import CallbackParams, read_callback
 from ..protocol.dpop import Binding
 from ..protocol.messages import Granted, ServerMetadata
 from ..protocol.step import Flow, Wait
 from ..records import Key, Pending, Profile, SessionRecord, shared_scope
+from ..run import Run
 from . import whose
 from .data import Completion
 from .ending import NO_LOGIN_HERE, fail, failure_of, give_up, with_trace

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from ..agents.polling import Instructions
-from ..core import Run
 from ..drive import Mailbox
 from ..errors import (
     ErrorInfo,
 )
 from ..events import AuthEvent
 from ..records import Key, Polled, Redacted, Token
+from ..run import Run
 
 
 class LoginOptions(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..agents.base import FixedRedirect
 from ..chart import PENDING, State, Trigger
-from ..core import Run, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Op, Tell
 from ..engine import Facts
 from ..errors import (
@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..events import AuthEvent, Origin
 from ..records import PendingRef, SessionRecord
+from ..run import Run
 from .pending import remove_pending
 
 NO_LOGIN_HERE: Final = "Start the sign-in again in the application."

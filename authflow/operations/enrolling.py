@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import enrolment, flows
-from ..core import House, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Op
 from ..errors import (
     AuthflowError,
@@ -30,6 +30,7 @@ from ..errors import (
     ResponseInvalid,
     StoreError,
 )
+from ..house import House
 from ..protocol.messages import ServerMetadata
 from ..protocol.registration import ClientInformation
 from ..protocol.resource import resource_scopes

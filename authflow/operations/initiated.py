@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..core import House
 from ..errors import CallbackRejected, Phase, printable
+from ..house import House
 from ..protocol.callback import read_parameters
 from ..protocol.urls import check_target
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..core import House
 from ..drive import Do, Op
 from ..errors import CallbackRejected, Phase, StoreError
+from ..house import House
 from ..protocol.callback import read_parameters
 from ..records import Key, unpack
 from ..stores import Conflict

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from ..core import PENDING_PREFIX, House
 from ..errors import (
     ErrorInfo,
     InvalidCall,
     StoreError,
 )
 from ..events import AuthEvent
+from ..house import PENDING_PREFIX, House
 from ..records import Pending, PendingRef, unpack
 from ..stores import Conflict
 

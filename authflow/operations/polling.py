@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from .. import flows, polling
 from ..agents.polling import Instructions, PollingAgent
-from ..core import House, Run, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Expect, Op, Own, Tell
 from ..errors import (
     AuthflowError,
@@ -31,11 +31,13 @@ from ..errors import (
     StoreError,
 )
 from ..events import AuthEvent
+from ..house import House
 from ..protocol.ciba import REQUEST_CLAIM, fits, read_ping
 from ..protocol.dpop import Binding
 from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.token import to_token
 from ..records import Key, Pending, Polled, SessionRecord
+from ..run import Run
 from .callback import enter_exchange, see_through
 from .data import Begun
 from .ending import NO_LOGIN_HERE, fail, give_up, judge_end, let_go

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ..chart import LIVE
-from ..core import ATTEMPT, Run, SessionCore
+from ..core import SessionCore
 from ..errors import (
     AlreadyAuthenticated,
 )
+from ..house import ATTEMPT
 from ..ledger import Ledger
+from ..run import Run
 from .data import LoginOptions
 
 

@@ -17,10 +17,11 @@ import msgspec
 
 from .. import flows
 from ..chart import LIVE
-from ..core import House, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Op, Tell
 from ..errors import AuthflowError, Phase, ValidationFailed, printable
 from ..events import AuthEvent
+from ..house import House
 from ..protocol.callback import read_parameters
 from ..protocol.discovery import fits_template
 from ..protocol.messages import ServerMetadata

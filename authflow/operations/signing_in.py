@@ -25,7 +25,7 @@ from ..agents.loopback import Loopback
 from ..agents.polling import PollingAgent
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
-from ..core import Run, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Expect, Mailbox, Op, Tell
 from ..engine import MOST_PENDING, Facts
 from ..errors import (
@@ -46,7 +46,8 @@ from ..protocol.authorization import build_authorization_request
 from ..protocol.dpop import jkt, new_key
 from ..protocol.rar import build_authorization_details
 from ..protocol.step import Call
-from ..records import Pending, PendingRef
+from ..records import Pending, PendingRef, decode_profile
+from ..run import Run
 from . import polling
 from .callback import receive, recognise
 from .data import Begun, LoginOptions
@@ -305,7 +306,8 @@ def _answer(s: SessionCore, run: Run, callback: Callback, complete_page: str | N
         callback.respond(Page(ok=False, title=f"Not signed in to {label}", text=error.message, hint=error.hint))
         yield Tell(s._outbox)
         raise
-    name = s.user.name if s.user is not None else None
+    user = decode_profile(s._settled().profile)
+    name = None if user is None else user.name
     callback.respond(
         Page(
             ok=True,

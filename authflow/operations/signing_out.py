@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from .. import flows
 from ..chart import PENDING, Trigger
-from ..core import SESSION, SessionCore
+from ..core import SessionCore
 from ..drive import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
@@ -26,6 +26,7 @@ from ..errors import (
     StoreError,
 )
 from ..events import AuthEvent
+from ..house import SESSION
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Call
 from ..records import BLANK, Key, SessionRecord, Token
@@ -186,7 +187,7 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     """The same session under another owner: a web application gives it a fresh one at sign-in."""
     house = s._house
     yield Do(s._run.ledger.load, house.store.blocking)
-    if s._run.record.state in PENDING or s.attempt is not None:
+    if any(run is not None and run.record.state in PENDING for run in (s._run, s._beside)):
         raise InvalidCall("A session cannot be moved while a login is pending.", hint="Move it after the login.")
     old, new = s.key, Key(owner, s.key.provider, s.key.account)
     if new == old:

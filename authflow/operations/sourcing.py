@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import flows, renewal
-from ..core import House
 from ..drive import Flight, Join, Op
 from ..errors import AuthflowError, InvalidCall, Phase, TemporarilyUnavailable
+from ..house import House
 from ..protocol.dpop import Binding, check_bound, new_key
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Flow, Moment

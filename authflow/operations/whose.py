@@ -22,8 +22,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..chart import LIVE
-from ..core import SESSION, House
 from ..errors import StoreError
+from ..house import SESSION, House
 from ..ledger import decode_record
 from ..records import Key, SessionRecord, unpack
 from ..stores import Conflict

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 from msgspec.structs import replace
 
-from ..core import House, SessionCore
+from ..core import SessionCore
 from ..drive import ABOUT, Op
 from ..errors import AuthflowError, DeadlineExceeded, Sent
+from ..house import House
 from ..http import PRIVATE
 from ..protocol.client_certificate import CERTIFICATE
 from ..protocol.step import LIMITS, Call, limits_of

@@ -42,12 +42,12 @@ class _Coverage:
         self.counter = counter
 
     def pytest_sessionstart(self) -> None:
-        from ..core import OBSERVERS
+        from ..house import OBSERVERS
 
         OBSERVERS.append(self.counter.count)
 
     def pytest_sessionfinish(self) -> None:
-        from ..core import OBSERVERS
+        from ..house import OBSERVERS
 
         OBSERVERS.remove(self.counter.count)
         self.counter.save(self.target)

@@ -22,7 +22,6 @@ import httpx
 import msgspec
 
 from ..chart import LIVE, State, Trigger
-from ..core import SessionCore
 from ..drive import AsyncShell, Do, Op, Tell
 from ..engine import Facts, Tokens, encode_profile
 from ..errors import InvalidCall
@@ -31,6 +30,7 @@ from ..operations import sign_in_required
 from ..protocol.messages import ServerMetadata
 from ..protocol.urls import origin_of
 from ..providers.base import Provider
+from ..reading import ReadableSession
 from ..records import PendingRef, Profile, Token
 from ..session import AsyncSession, Session
 
@@ -163,7 +163,7 @@ class _AsyncStandIn(StandIn):
         await self.real.aclose()
 
 
-def make_token(session: SessionCore, scopes: tuple[str, ...], expires_in: float | None) -> Token:
+def make_token(session: ReadableSession, scopes: tuple[str, ...], expires_in: float | None) -> Token:
     """A token that no provider issued."""
     number = next(_numbers)
     return Token(
@@ -187,7 +187,7 @@ def invented_metadata(provider: Provider) -> ServerMetadata:
     )
 
 
-def _stand_in(session: SessionCore) -> StandIn:
+def _stand_in(session: ReadableSession) -> StandIn:
     shell = session._house.shell
     if not isinstance(shell.http, StandIn):
         kind = _AsyncStandIn if isinstance(shell, AsyncShell) else _SyncStandIn
@@ -197,7 +197,7 @@ def _stand_in(session: SessionCore) -> StandIn:
     return stand_in  # type: ignore[no-any-return]
 
 
-def _sign_in(session: SessionCore, token: Token, data: dict[str, Any]) -> Op[SessionCore]:
+def _sign_in(session: ReadableSession, token: Token, data: dict[str, Any]) -> Op[ReadableSession]:
     ledger, provider = session._run.ledger, session.provider
     now, attempt = ledger.now(), f"test{next(_numbers)}"
     ref = PendingRef(attempt=attempt, state_hash="", deadline=now + 600.0)
@@ -223,7 +223,7 @@ def _sign_in(session: SessionCore, token: Token, data: dict[str, Any]) -> Op[Ses
     return session
 
 
-def _fire(session: SessionCore, trigger: Trigger, facts: Facts) -> Op[AuthEvent]:
+def _fire(session: ReadableSession, trigger: Trigger, facts: Facts) -> Op[AuthEvent]:
     if trigger in (Trigger.EXPIRE, Trigger.REVOKE) and session.state is State.IDLE:
         raise InvalidCall(f"{session.provider.name!r} is not signed in.", hint="Call signed_in(manager, …) first.")
     event: AuthEvent = yield Do(partial(session._run.ledger.commit, trigger, facts), session._house.store.blocking)
