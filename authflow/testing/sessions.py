@@ -37,7 +37,8 @@ from ..session import AsyncSession, Session
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ..manager import AsyncSessionManager, Owner, SessionManager
+    from ..manager import AsyncSessionManager, SessionManager
+    from ..owners import Owner
 
 _OURS = "authflow-testing-"
 _numbers = itertools.count(1)
