@@ -18,11 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import ConfigurationError, MissingExtra
@@ -39,25 +37,21 @@ except ImportError as missing:
         hint="Install it: pip install 'authflow-sessions[testing]'",
     ) from missing
 
-from joserfc import jws, jwt
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
-
 from .asked import Asked
 from .back_channel import BackChannel
 from .back_end import GRANT_TYPES, issue_without_human
 from .front_channel import FrontChannel
 from .github_style import GitHubStyle
 from .grants import DEFAULT_CLIENT, DEFAULT_USERS, DevClient, DevUser, Grants, Issued, Refused, Rotation, random_secret
-from .lies import Lie
 from .logouts import build_front_channel_url, build_logout_token, send_logout_tokens
-from .observed import Gate, Hold, Request, Tamper, host_of
+from .observed import Gate, host_of
 from .other_screen import CIBA_GRANT, DEVICE_GRANT, OtherScreen
 from .pages import tint_of
 from .proofs import Proofs
 from .protected_api import METADATA_PATH, PATH, Demand, ProtectedAPI
 from .registration import PATH as REGISTRATION_PATH
 from .registration import Registration
+from .signing import Algorithm, SigningProvider, check_algorithm
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HTTPRequest
@@ -66,8 +60,6 @@ if TYPE_CHECKING:
     from ..providers.base import Provider
 
 Style = Literal["oidc", "github"]
-Algorithm = Literal["RS256", "ES256", "EdDSA"]
-SigningKey = RSAKey | ECKey | OKPKey
 
 log = logging.getLogger("authflow.testing")
 
@@ -110,16 +102,7 @@ class _HasTime(Protocol):
     def time(self) -> float: ...
 
 
-class _Signers(jws.JWSRegistry):
-    """The signatures made with a key pair; joserfc would warn of EdDSA's old name at each token."""
-
-    def get_alg(self, name: str) -> Any:
-        if name == "none" or name.startswith("HS") or name not in self.algorithms:
-            raise UnsupportedAlgorithmError(f"{name} needs no key of this provider")
-        return self.algorithms[name]
-
-
-class DevProvider:
+class DevProvider(SigningProvider):
     """An identity provider of your own. Settings are plain attributes: change them between two requests.
 
     `style`: `"oidc"`, or `"github"` for a provider without OpenID Connect. `issuer`: only when it is not served but
@@ -153,12 +136,12 @@ class DevProvider:
         page_headers: Mapping[str, str] | None = None,
     ) -> None:
         _check(style in _PREFIXES, f"style={style!r} is not served.", "Use 'oidc' or 'github'.")
-        _check(algorithm in _KEY_MAKERS, f"algorithm={algorithm!r} is not served.", f"Use one of {[*_KEY_MAKERS]}.")
+        check_algorithm(algorithm)
         _check(rotation in ("none", "grace", "strict"), f"rotation={rotation!r} is unknown.", "Use 'strict'.")
+        super().__init__(algorithm)
         self.style = style
         self.label = label or ("Dev Hub" if style == "github" else "Dev Provider")
         self.consent = consent
-        self.algorithm = algorithm
         self.rotation: Rotation = rotation
         self.grace = grace
         self.access_token_ttl = access_token_ttl
@@ -173,9 +156,6 @@ class DevProvider:
         self._clock: _HasTime = clock or time
         self._url = None if issuer is None else _clean(issuer)
         self._served: Served | None = None
-        self._keys: list[SigningKey] = []
-        self._retired: list[SigningKey] = []
-        self._keys_lock = threading.Lock()
         self.grants = Grants(self.mint)
         self.proofs = Proofs(self.grants, self.now, lambda: (self.issuer, f"{self.url}/token"))
         self.asked = Asked(self)
@@ -374,163 +354,6 @@ class DevProvider:
     def dpop_nonces(self, wanted: bool) -> None:
         self.proofs.nonces, self.proofs.nonce = wanted, random_secret()
 
-    # ── what a test sees ─────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def requests(self) -> list[Request]:
-        """Every request so far as (method, path, status); 0 while it is unanswered."""
-        return self._gate.requests()
-
-    def count(self, endpoint: str) -> int:
-        """How many requests came to `token`, `userinfo`, `metadata`, `jwks`, `authorize`, `revoke`, …"""
-        return len(self._gate.requests(self._gate.known(endpoint)))
-
-    def token_requests(self, grant_type: str | None = None) -> list[Request]:
-        """The requests to the token endpoint; with `grant_type`, those of one kind."""
-        return self._gate.requests("token", grant_type)
-
-    def forget_requests(self) -> None:
-        """Starts counting anew. `secrets` are kept."""
-        self._gate.clear()
-
-    @property
-    def secrets(self) -> set[str]:
-        """Every secret it issued or received: codes, tokens, verifiers, nonces, states, client secrets, cookies."""
-        return self._gate.secrets
-
-    def note(self, *values: object) -> None:
-        """Adds to `secrets`."""
-        self._gate.note(*values)
-
-    def note_tokens(self, answer: Mapping[str, Any]) -> None:
-        """Adds the tokens of an answer to `secrets`, those that `tamper` made included."""
-        self.note(*(answer.get(name) for name in ("access_token", "refresh_token", "id_token")))
-
-    # ── what a test breaks ───────────────────────────────────────────────────────────────────────────
-
-    @property
-    def tamper(self) -> Tamper:
-        """`provider.tamper["userinfo"] = lambda claims: {**claims, "sub": "other"}`; see `Tamper` for the names."""
-        return self._gate.tamper
-
-    @contextmanager
-    def lie(self, about: Lie | str, lie: Callable[[Any], Any] | None = None) -> Iterator[None]:
-        """It tells this `Lie`, until the block ends; or `tamper`, given its name and function."""
-        if isinstance(about, Lie):
-            name, lie = about.about, partial(about.tell, self)
-        elif lie is not None:
-            name = about
-        else:
-            raise ConfigurationError(
-                f"Nothing is told about {about!r}.", hint="Give a Lie, or the name of what is sent and a function."
-            )
-        before = self.tamper.get(name)
-        self.tamper[name] = lie
-        try:
-            yield
-        finally:
-            if before is None:
-                del self.tamper[name]
-            else:
-                self.tamper[name] = before
-
-    def fail_next(
-        self,
-        endpoint: str,
-        status: int = 503,
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        times: int = 1,
-        after: bool = False,
-        cut: bool = False,
-    ) -> None:
-        """The next `times` requests to an endpoint get this answer instead; a body that is no text is sent as JSON.
-
-        `after`: the request is carried out, and only its answer is lost. `cut`: the connection breaks off in the
-        middle of the body (when served).
-        """
-        self._gate.fail_next(endpoint, status, body, headers, times, after, cut)
-
-    def delay(self, endpoint: str, seconds: float) -> None:
-        """From now on an endpoint takes this many real seconds longer; 0 ends it."""
-        self._gate.delay(endpoint, seconds)
-
-    def hold(self, endpoint: str, *, after: bool = False) -> Hold:
-        """Requests to an endpoint stand still until `.release()`; `.wait()` returns when one does.
-
-        `after`: they are carried out, and their answers stand still.
-        """
-        return self._gate.hold(endpoint, after)
-
-    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def rotate_keys(self, *, keep_old: bool = True) -> None:
-        """Signs with a new key from now on; the old one stays in the JWKS unless `keep_old` is False."""
-        made = self._make_key()
-        with self._keys_lock:
-            self._retired += self._keys
-            self._keys = [made, *(self._keys if keep_old else [])]
-
-    @contextmanager
-    def signing_with(self, algorithm: Algorithm) -> Iterator[None]:
-        """Signs with a new key for another algorithm, until the block ends."""
-        _check(algorithm in _KEY_MAKERS, f"algorithm={algorithm!r} is not served.", f"Use one of {[*_KEY_MAKERS]}.")
-        before = self.algorithm, self._keys
-        self.algorithm, self._keys = algorithm, []
-        try:
-            yield
-        finally:
-            with self._keys_lock:
-                self._retired += self._keys
-                self.algorithm, self._keys = before
-
-    def public_keys(self) -> dict[str, Any]:
-        """The JWK Set (RFC 7517 §5)."""
-        self._signing_key()
-        return {"keys": [key.as_dict(private=False) for key in self._keys]}
-
-    def sign(
-        self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None, *, kind: str = "id_token"
-    ) -> str:
-        """A JWT signed with the present key. `header` adds to its header; `kind` is whose header `tamper` changes."""
-        key = self._signing_key()
-        full = {"alg": str(key.get("alg")), "kid": key.kid, "typ": "JWT", **(header or {})}
-        full = self.tamper.apply(f"{kind}_header", full)
-        full["alg"] = full.get("alg") or self.algorithm
-        token = jwt.encode(full, dict(claims), key, registry=_Signers(strict_check_header=False))
-        self.note(token)
-        return token
-
-    @property
-    def signing_key(self) -> SigningKey:
-        """The key that it signs with at present."""
-        return self._signing_key()
-
-    def signature(self, data: bytes) -> bytes:
-        """An honest signature of any bytes."""
-        key = self._signing_key()
-        return _Signers.algorithms[self.algorithm].sign(data, key)
-
-    def read_hint(self, token: str) -> dict[str, Any] | None:
-        """The claims of an ID token that this provider signed, however long ago; None for any other."""
-        if not token:
-            return None
-        try:
-            keys = KeySet([*self._keys, *self._retired])
-            return dict(jwt.decode(token, keys, registry=_Signers(strict_check_header=False)).claims)
-        except (JoseError, ValueError):
-            return None
-
-    def _signing_key(self) -> SigningKey:
-        with self._keys_lock:
-            if not self._keys:
-                self._keys = [self._make_key()]
-            return self._keys[0]
-
-    def _make_key(self) -> SigningKey:
-        return _KEY_MAKERS[self.algorithm]({"use": "sig", "alg": self.algorithm, "kid": f"dev-{random_secret()[:8]}"})
-
     # ── for its own endpoints ────────────────────────────────────────────────────────────────────────
 
     def now(self) -> float:
@@ -613,10 +436,3 @@ def _clean(issuer: str) -> str:
     fine = issuer.startswith(("http://", "https://")) and host_of(issuer) == issuer.lower().partition("://")[2]
     _check(fine, f"{issuer!r} cannot be its issuer.", "Use scheme://host[:port], without a path or a final slash.")
     return issuer
-
-
-_KEY_MAKERS: dict[str, Callable[[KeyParameters], SigningKey]] = {
-    "RS256": lambda parameters: RSAKey.generate_key(2048, parameters),
-    "ES256": lambda parameters: ECKey.generate_key("P-256", parameters),
-    "EdDSA": lambda parameters: OKPKey.generate_key("Ed25519", parameters),
-}

@@ -75,9 +75,9 @@ async def test_id_tokens_verify_with_the_published_keys(algorithm: str) -> None:
     assert "d" not in published["keys"][0]
     registry = None
     if algorithm == "EdDSA":
-        from authflow.testing.dev_provider import _Signers
+        from authflow.testing.signing import Signers
 
-        registry = _Signers()
+        registry = Signers()
     token = jwt.decode(answer["id_token"], KeySet.import_key_set(published), algorithms=[algorithm], registry=registry)
     assert token.header == {"alg": algorithm, "kid": published["keys"][0]["kid"], "typ": "JWT"}
 
