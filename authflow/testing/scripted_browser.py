@@ -105,8 +105,8 @@ class ScriptedBrowser:
     def __call__(self, url: str) -> bool:
         """Opens `url` in the background and returns at once: fit for `login(open_url=…)`."""
         visit = _Visit(self, url)
-        self._visits.append(visit)
         visit.start()
+        self._visits.append(visit)  # only now: close() joins, and that is on another thread
         return True
 
     def result(self, timeout: float | None = None) -> Page:
