@@ -47,7 +47,7 @@ from ..records import Key, Pending, Profile, SessionRecord, shared_scope
 from ..run import Run
 from . import whose
 from .data import Completion
-from .ending import NO_LOGIN_HERE, fail, failure_of, give_up, with_trace
+from .ending import NO_LOGIN_HERE, end_if_ended_there, fail, failure_of, give_up, with_trace
 from .enrolling import prepare
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
@@ -280,7 +280,7 @@ def _exchange(
             tokens=replace(tokens_of(granted, run.ledger.now(), pending.dpop_key), resource=pending.resource),
         )
         event: AuthEvent = yield Do(partial(run.ledger.commit, Trigger.AUTHENTICATE, facts), house.store.blocking)
-        yield Do(partial(_leave_if_ended, s, pending, names), house.store.blocking)
+        yield Do(partial(end_if_ended_there, s, names, pending.created_at), house.store.blocking)
         return event
     except InvalidTransition:
         yield from discard(s, metadata, granted.token)
@@ -297,7 +297,7 @@ def _enter(s: SessionCore, pending: Pending, granted: Granted) -> Op[tuple[str, 
     """Whose session this becomes, so that the provider's logout finds it; `ValidationFailed` when that came first."""
     if granted.claims is None:
         return ()
-    names = whose.names_of(granted.issuer, granted.subject, granted.claims.get("sid"))
+    names = whose.names_of(s.key.provider, granted.issuer, granted.subject, granted.claims.get("sid"))
     ended_at = yield Do(partial(whose.enter, s._house, s.key, names), s._house.store.blocking)
     if ended_at is not None and ended_at >= pending.created_at:
         raise ValidationFailed(
@@ -308,30 +308,6 @@ def _enter(s: SessionCore, pending: Pending, granted: Granted) -> Op[tuple[str, 
             phase=Phase.VALIDATE,
         )
     return names
-
-
-def _leave_if_ended(s: SessionCore, pending: Pending, names: tuple[str, ...]) -> None:
-    """The provider's logout came between the last look and the login: it found no live session to end."""
-    try:
-        ended_at = whose.ended_at(s._house, names)
-    except StoreError:
-        return  # it is a login, and stays one; the store is asked again at the next renewal
-    if ended_at is not None and ended_at >= pending.created_at:
-        revoke_for_provider(s, "back_channel_logout")
-
-
-def revoke_for_provider(s: SessionCore, reason: str) -> AuthEvent | None:
-    """Ends the live session because its provider did; the tokens are revoked beside."""
-    ledger = s._run.ledger
-    record = ledger.record
-    facts = Facts(now=ledger.now(), origin=Origin.PROVIDER, reason=reason, recoverable=True, epoch=record.epoch)
-    event = s._try_commit(s._run, Trigger.REVOKE, facts)
-    if event is not None and record.token is not None:
-        # The provider may let them live on (Back-Channel Logout §2.7: offline_access).
-        ledger.orphans = (*ledger.orphans, record.token)
-        s._recache()
-        whose.leave_quietly(s._house, s.key, record)
-    return event
 
 
 def tokens_of(granted: Granted, now: float, dpop_key: bytes | None, profile: Profile | None = None) -> Tokens:
@@ -352,11 +328,12 @@ def _reauthenticate(s: SessionCore, run: Run, pending: Pending, granted: Granted
     """An attempt beside the live session succeeded: for the same human it renews that session."""
     if granted.token.refresh_token is None and s._flight is not None and not s._flight.done:
         yield Join(s._flight)  # what it brings is the refresh token that is kept
-    yield from _enter(s, pending, granted)
+    names = yield from _enter(s, pending, granted)
     event: AuthEvent = yield Do(partial(_take_over, s, run, pending, granted), s._house.store.blocking)
     s._beside = None
     run.end(event)
     yield Do(run.ledger.drop, s._house.store.blocking)
+    yield Do(partial(end_if_ended_there, s, names, pending.created_at), s._house.store.blocking)
     return event
 
 

@@ -1,4 +1,4 @@
-"""How a pending login ends without a session, and the errors that say so.
+"""How a pending login ends without a session, or a session by its provider, and the errors that say so.
 
 Rule: whichever way it ends, it ends once, its listener is closed and its callbacks are forgotten.
 """
@@ -24,15 +24,18 @@ from ..errors import (
     Phase,
     Recovery,
     SignInRequired,
+    StoreError,
     TemporarilyUnavailable,
     login_failed,
 )
 from ..events import AuthEvent, Origin
 from ..records import PendingRef, SessionRecord
 from ..run import Run
+from . import whose
 from .pending import remove_pending
 
 NO_LOGIN_HERE: Final = "Start the sign-in again in the application."
+BACK_CHANNEL: Final = "back_channel_logout"
 
 
 def cancel(s: SessionCore, *, reason: str = "cancelled", beside_only: bool = False) -> Op[bool]:
@@ -134,6 +137,30 @@ def _cancelled(reason: str) -> ErrorInfo:
         phase=Phase.AUTHORIZE.value,
         recovery=Recovery.USER_CANCELLED.value,
     )
+
+
+def end_if_ended_there(s: SessionCore, names: Sequence[str], since: float) -> None:
+    """The provider's logout came while the session was being written, and found no live one to end."""
+    try:
+        ended_at = whose.ended_at(s._house, names)
+    except StoreError:
+        return  # it is a session, and stays one; the provider is asked again at the next renewal
+    if ended_at is not None and ended_at >= since:
+        revoke_for_provider(s, BACK_CHANNEL)
+
+
+def revoke_for_provider(s: SessionCore, reason: str) -> AuthEvent | None:
+    """Ends the live session because its provider did; the tokens are revoked beside."""
+    ledger = s._run.ledger
+    record = ledger.record
+    facts = Facts(now=ledger.now(), origin=Origin.PROVIDER, reason=reason, recoverable=True, epoch=record.epoch)
+    event = s._try_commit(s._run, Trigger.REVOKE, facts)
+    if event is not None and record.token is not None:
+        # The provider may let them live on (Back-Channel Logout §2.7: offline_access).
+        ledger.orphans = (*ledger.orphans, record.token)
+        s._recache()
+        whose.leave_quietly(s._house, s.key, record)
+    return event
 
 
 def judge_end(event: AuthEvent | AuthflowError) -> AuthEvent:

@@ -179,6 +179,15 @@ def _use(s: SessionCore, template: Provider, known: ClientInformation) -> None:
     s._provider = kept[0]
 
 
+def enrolled_at(house: House, template: Provider, issuer: str) -> Provider | None:
+    """What the template has become at an issuer, by whichever process; None where it has no client yet."""
+    found = house.enrolled.get((template.name, issuer))
+    if found is not None:
+        return found[0]
+    stored = _load(house, template.name, issuer)
+    return None if stored is None else enrolled(template, stored[0])
+
+
 def enrolled(template: Provider, known: ClientInformation) -> Provider:
     """The template with what the server gave."""
     chosen: dict[str, Any] = {"issuer": known.issuer, "discovery": True, "client_id": known.client_id}

@@ -33,7 +33,7 @@ from ..sealing import Sealer, is_sealed
 from . import whose
 from .callback import tokens_of
 from .data import LoginOptions, Saved
-from .ending import sign_in_required
+from .ending import end_if_ended_there, sign_in_required
 from .enrolling import prepare
 from .renewing import lives, refresh
 from .runs import already
@@ -132,10 +132,15 @@ def _commit_restored(
         signed_in_at=kept.signed_in_at,
         tokens=tokens,
     )
-    if tokens.claims is not None:  # the provider's logout must find it
-        names = whose.names_of(tokens.issuer, tokens.subject, whose.sid_of(tokens.claims))
-        yield Do(partial(whose.enter, house, s.key, names), house.store.blocking)
+    since = facts.now if kept.signed_in_at is None else kept.signed_in_at
+    names = whose.names_in(s.key.provider, tokens)  # the provider's logout must find it
+    ended_at = yield Do(partial(whose.enter, house, s.key, names), house.store.blocking)
+    if ended_at is not None and ended_at >= since:
+        raise SignInRequired(
+            "The provider has signed this user out since.", hint="Sign in again.", check="sid", phase=Phase.VALIDATE
+        )
     event: AuthEvent = yield Do(partial(ledger.commit, Trigger.RESTORE, facts), house.store.blocking)
+    yield Do(partial(end_if_ended_there, s, names, since), house.store.blocking)
     return event
 
 

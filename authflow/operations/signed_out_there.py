@@ -9,7 +9,7 @@ Rule: a token that fails a check changes nothing, and asks nothing of the provid
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -24,20 +24,16 @@ from ..events import AuthEvent
 from ..house import House
 from ..protocol.callback import read_parameters
 from ..protocol.discovery import fits_template
-from ..protocol.messages import ServerMetadata
 from ..providers.base import Provider
 from ..records import Key, SessionRecord
 from ..stores import Conflict
 from . import whose
-from .callback import revoke_for_provider
 from .data import ProviderLogout
-from .enrolling import prepare
+from .ending import BACK_CHANNEL, revoke_for_provider
+from .enrolling import enrolled_at, prepare
 from .wire import reach
 
-Meant = Callable[[SessionRecord], bool]
-
 _JTI: Final = "jti/"
-BACK_CHANNEL: Final = "back_channel_logout"
 FRONT_CHANNEL: Final = "front_channel_logout"
 
 
@@ -50,7 +46,13 @@ def back_channel_logout(house: House, logout_token: object) -> Op[ProviderLogout
 
     iss, audiences = addressees(logout_token)
     try:
-        s, metadata = yield from _asker(house, iss, audiences)
+        addressed = [one for one in (yield from _candidates(house, iss)) if one.client_id in audiences]
+        if not addressed:
+            raise ValidationFailed(
+                "The logout token is not meant for this client.", check="aud", hint="Check client_id."
+            )
+        s = house.find(Key("", addressed[0].name, ""))  # to ask in its name
+        metadata = yield from prepare(s, issuer=iss)
         provider, now = s.provider, s._run.ledger.now()
         said = yield from reach(s, flows.logout_claims(provider, metadata, house.directory, logout_token, now=now))
     except AuthflowError as error:
@@ -64,9 +66,9 @@ def back_channel_logout(house: House, logout_token: object) -> Op[ProviderLogout
         raise ValidationFailed("This logout token was used before.", check="jti", phase=Phase.LOGOUT)
     try:
         # A sid names one session; a sub alone all of them.
-        names = whose.names_of(said.issuer, None if said.sid else said.sub, said.sid)
+        names = _names(addressed, said.issuer, None if said.sid else said.sub, said.sid)
         yield Do(partial(whose.mark_ended, house, names, now), house.store.blocking)
-        meant = partial(_is_meant, said.issuer, said.sub, said.sid)
+        meant = partial(_is_meant, addressed, said.issuer, said.sub, said.sid)
         ended = yield from _end_sessions(house, provider, names, meant, BACK_CHANNEL)
     except BaseException:
         yield Do(partial(house.store.swap, jti, used, None), house.store.blocking)  # the provider may send it again
@@ -89,29 +91,19 @@ def front_channel_logout(house: House, request: str | Mapping[str, Any]) -> Op[P
             hint="Register the client with frontchannel_logout_session_required.",
             phase=Phase.LOGOUT,
         )
-    provider = _candidates(house, iss)[0]
-    names = whose.names_of(iss, None, sid)
-    return (yield from _end_sessions(house, provider, names, partial(_is_meant, iss, None, sid), FRONT_CHANNEL))
+    candidates = yield from _candidates(house, iss)  # it does not say which client it means: a sid is one session
+    meant = partial(_is_meant, candidates, iss, None, sid)
+    names = _names(candidates, iss, None, sid)
+    return (yield from _end_sessions(house, candidates[0], names, meant, FRONT_CHANNEL))
 
 
-def _asker(house: House, iss: str, audiences: set[str]) -> Op[tuple[SessionCore, ServerMetadata]]:
-    """A session of the provider that a token is meant for, to ask in its name, and that provider's metadata."""
-    for provider in _candidates(house, iss):
-        s = house.find(Key("", provider.name, ""))
-        if provider.client_id in audiences:
-            return s, (yield from prepare(s))
-        if provider.enrols:
-            metadata = yield from prepare(s, issuer=iss)
-            if s.provider.client_id in audiences:
-                return s, metadata
-    raise ValidationFailed(
-        "The logout token is not meant for this client.", check="aud", hint="Check client_id.", phase=Phase.LOGOUT
-    )
-
-
-def _candidates(house: House, iss: str) -> list[Provider]:
-    """The providers that an issuer may be, by its own name."""
-    found = [one for one in house.providers.values() if one.openid and _is_issuer(one, iss)]
+def _candidates(house: House, iss: str) -> Op[list[Provider]]:
+    """The providers that an issuer may be, by its own name: as they were configured, or became at that issuer."""
+    found = []
+    for one in house.providers.values():
+        known = (yield Do(partial(enrolled_at, house, one, iss), house.store.blocking)) if one.enrols else None
+        if one.openid and (known is not None or _is_issuer(one, iss)):
+            found.append(known or one)
     if not found:
         raise ValidationFailed(
             "The logout comes from an issuer that is not configured here.",
@@ -127,16 +119,23 @@ def _is_issuer(provider: Provider, iss: str) -> bool:
     return iss == provider.issuer or (template is not None and fits_template(template, iss))
 
 
-def _is_meant(issuer: str, sub: str | None, sid: str | None, record: SessionRecord) -> bool:
+def _names(providers: Sequence[Provider], iss: str, sub: str | None, sid: str | None) -> list[str]:
+    return [name for one in providers for name in whose.names_of(one.name, iss, sub, sid)]
+
+
+def _is_meant(
+    addressed: Sequence[Provider], issuer: str, sub: str | None, sid: str | None, key: Key, record: SessionRecord
+) -> bool:
     return (
-        record.issuer == issuer
+        any(one.name == key.provider for one in addressed)
+        and record.issuer == issuer
         and (sub is None or record.subject == sub)
         and (sid is None or whose.sid_of(record.claims) == sid)
     )
 
 
 def _end_sessions(
-    house: House, provider: Provider, names: Sequence[str], meant: Meant, reason: str
+    house: House, provider: Provider, names: Sequence[str], meant: whose.Meant, reason: str
 ) -> Op[ProviderLogout]:
     # Without an index every session is looked at: not on a loop.
     keys = yield Do(partial(whose.sessions_named, house, names, meant), blocking=True)
@@ -150,11 +149,11 @@ def _end_sessions(
     return ProviderLogout(provider=provider.name, ended=tuple(ended))
 
 
-def _revoke(s: SessionCore, meant: Meant, reason: str) -> AuthEvent | None:
+def _revoke(s: SessionCore, meant: whose.Meant, reason: str) -> AuthEvent | None:
     """Ends one session, if it is still meant."""
     ledger = s._run.ledger
     ledger.catch_up()
     record = ledger.record
-    if record.state not in LIVE or not meant(record):
+    if record.state not in LIVE or not meant(s.key, record):
         return None
     return revoke_for_provider(s, reason)

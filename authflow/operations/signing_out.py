@@ -32,7 +32,7 @@ from ..protocol.step import Call
 from ..records import BLANK, Key, SessionRecord, Token
 from . import whose
 from .data import LogoutResult
-from .ending import cancel
+from .ending import cancel, end_if_ended_there
 from .enrolling import prepare
 from .parting import remember_parting
 from .wire import reach
@@ -198,10 +198,9 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     # Whoever looked at the new owner's sessions made an empty one; it must not hear of this as of another's.
     empty = house.sessions.pop(new)
     record = s._run.record
+    names = whose.names_in(new.provider, record)
     try:
-        if record.claims is not None:
-            names = whose.names_of(record.issuer, record.subject, whose.sid_of(record.claims))
-            yield Do(partial(whose.enter, house, new, names), house.store.blocking)
+        yield Do(partial(whose.enter, house, new, names), house.store.blocking)
         yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
     except BaseException:
         if empty is not None:
@@ -215,6 +214,9 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     house.signals.rename(str(old), str(new))
     if house.recorder is not None:
         house.recorder.moved(old, new)
+    if record.signed_in_at is not None:
+        yield Do(partial(end_if_ended_there, s, names, record.signed_in_at), house.store.blocking)
+        yield Tell(s._outbox)
 
 
 def _remote(error: Exception, said: str) -> ErrorInfo:

@@ -1,12 +1,13 @@
 """Which sessions are whose: found by the provider's own names for the human (`sub`) and its session (`sid`).
 
-    whose/HASH   of (issuer, "sub" or "sid", value)   the keys of the sessions, and when the provider ended them
+    whose/HASH   of (provider, issuer, "sub" or "sid", value)   the keys of sessions, and when the provider ended them
 
 A provider that signs somebody out names neither owner nor account. In a store that outlives the process an entry is
 written before the session becomes live; sessions of this process's own memory are simply looked through.
 
 Rule 1: an entry is a hint. Whether a session is meant is read from its record.
-Rule 2: that a provider ended something is written first, then the sessions are looked for; a login does it the other
+Rule 2: an entry is one client's: what an issuer tells of one of its clients is nothing to another.
+Rule 3: that a provider ended something is written first, then the sessions are looked for; a login does it the other
         way round. So whichever comes first, one of the two sees the other.
 """
 
@@ -16,7 +17,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ WHOSE: Final = "whose/"
 ENDED_SECONDS: Final = 900.0  # a code that was issued before the end is exchanged by then, or never
 MANY: Final = 64  # entries of one human before those that are over are looked for
 MOST: Final = 1000
+Meant = Callable[[Key, SessionRecord], bool]
 _MOST_RACES: Final = 64
 
 
@@ -42,10 +44,28 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: float | None = None
 
 
-def names_of(issuer: str, subject: str | None, sid: object) -> tuple[str, ...]:
+class Identified(Protocol):
+    """What says whose it is: a record, or the tokens of one."""
+
+    @property
+    def issuer(self) -> str: ...
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def claims(self) -> bytes | None: ...
+
+
+def names_of(provider: str, issuer: str, subject: str | None, sid: object) -> tuple[str, ...]:
     """The store's keys for what a provider calls somebody; none for what it does not name."""
     given = (("sub", subject), ("sid", sid))
-    return tuple(_name(issuer, kind, value) for kind, value in given if isinstance(value, str) and value)
+    return tuple(_name(provider, issuer, kind, value) for kind, value in given if isinstance(value, str) and value)
+
+
+def names_in(provider: str, who: Identified) -> tuple[str, ...]:
+    """The same, by the claims of an ID token; none without one."""
+    return () if who.claims is None else names_of(provider, who.issuer, who.subject, sid_of(who.claims))
 
 
 def sid_of(claims: bytes | None) -> str | None:
@@ -72,9 +92,8 @@ def leave(house: House, key: Key, names: Sequence[str]) -> None:
 
 def leave_quietly(house: House, key: Key, ended: SessionRecord) -> None:
     """`leave` for a session that has ended. What cannot be written is found later, and is not live."""
-    if ended.claims is not None:
-        with suppress(StoreError):
-            leave(house, key, names_of(ended.issuer, ended.subject, sid_of(ended.claims)))
+    with suppress(StoreError):
+        leave(house, key, names_in(key.provider, ended))
 
 
 def ended_at(house: House, names: Sequence[str]) -> float | None:
@@ -89,21 +108,21 @@ def mark_ended(house: House, names: Sequence[str], now: float) -> None:
         _change(house, name, lambda entry: replace(entry, ended_at=now))
 
 
-def sessions_named(house: House, names: Sequence[str], meant: Callable[[SessionRecord], bool]) -> list[Key]:
+def sessions_named(house: House, names: Sequence[str], meant: Meant) -> list[Key]:
     """The keys of the live sessions that have one of `names` and are `meant`, wherever they live."""
     if not _indexed(house):
-        return [key for key, record in _all_records(house) if record.state in LIVE and meant(record)]
+        return [key for key, record in _all_records(house) if record.state in LIVE and meant(key, record)]
     found = dict.fromkeys(key for name in names for key in _load(house, name)[0].keys)
     keys = [Key.parse(text) for text in found]
     records = ((key, _record(house, key)) for key in keys if key.provider in house.providers)
-    return [key for key, record in records if record is not None and record.state in LIVE and meant(record)]
+    return [key for key, record in records if record is not None and record.state in LIVE and meant(key, record)]
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _name(issuer: str, kind: str, value: str) -> str:
-    told = msgspec.json.encode([issuer, kind, value])
+def _name(provider: str, issuer: str, kind: str, value: str) -> str:
+    told = msgspec.json.encode([provider, issuer, kind, value])
     return WHOSE + hashlib.sha256(told).hexdigest()
 
 
@@ -121,12 +140,9 @@ def _with(house: House, name: str, key: str, entry: Entry) -> Entry:
 
 
 def _still_lives(house: House, name: str, key: str) -> bool:
-    record = _record(house, Key.parse(key))
-    return (
-        record is not None
-        and record.state in LIVE
-        and name in names_of(record.issuer, record.subject, sid_of(record.claims))
-    )
+    found = Key.parse(key)
+    record = _record(house, found)
+    return record is not None and record.state in LIVE and name in names_in(found.provider, record)
 
 
 def _change(house: House, name: str, change: Callable[[Entry], Entry]) -> Entry:

@@ -11,7 +11,7 @@ import pytest
 
 from authflow import LoginFailed, State
 from authflow.drive import Recorder
-from authflow.errors import ConfigurationError, InsecureURL, NotSupported, OriginNotAllowed
+from authflow.errors import ConfigurationError, InsecureURL, NotSupported, OriginNotAllowed, ValidationFailed
 from authflow.protocol.registration import ClientMetadata, client_id_document
 from authflow.providers import OAuth2, OpenIDConnect
 from authflow.stores import MemoryStore, SQLiteStore
@@ -78,6 +78,32 @@ async def test_the_first_login_registers_the_application(world: World) -> None:
     assert session.provider.client_auth == "client_secret_basic"
     assert forms(world, "register") == 1
     assert session.provider.client_secret not in repr(session.provider)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+async def test_the_provider_of_an_api_signs_out_what_it_signed_in(world: World, remembers: bool) -> None:
+    shared = MemoryStore(time=world.clock.time)
+    manager = world.manager(for_api(world, openid=True, scopes=["openid"]), store=Process(shared))
+    session = manager.owner("ada")["acme"]
+    await go_login(world, session)
+    assert session.claims["iss"] == world.provider.issuer
+    token = world.provider.logout_token("ada", client_id=session.provider.client_id)
+    one = manager if remembers else world.manager(for_api(world, openid=True, scopes=["openid"]), store=Process(shared))
+
+    done = await go(one.back_channel_logout(token))
+
+    assert (done.provider, done.ended) == ("acme", (session.key,))
+
+
+async def test_a_server_that_no_api_has_named_signs_nobody_out(world: World) -> None:
+    session = world.manager(for_api(world, openid=True, scopes=["openid"]))["acme"]
+    await go_login(world, session)
+    token = world.provider.logout_token("ada", client_id=session.provider.client_id)
+    stranger = world.manager(for_api(world, openid=True, scopes=["openid"]))
+    with pytest.raises(ValidationFailed) as failed:
+        await go(stranger.back_channel_logout(token))
+    assert failed.value.check == "iss"
+    assert session.live
 
 
 async def test_all_logins_that_follow_use_that_registration(world: World) -> None:

@@ -189,6 +189,106 @@ async def test_one_that_comes_between_the_last_look_and_the_login_ends_it_at_onc
     assert session.reason == "back_channel_logout"
 
 
+def ended_by_another_process(world: World, store: Process) -> list[str]:
+    """At the first write of a session under a new key, the provider ends what is named in the store; a logout that
+    looks now finds no live session there. Gives the keys that were written then."""
+    other, marked = world.manager(store=Process(store.shared)), list[str]()
+
+    def end_before_the_write(key: str) -> None:
+        names = list(store.keys(whose.WHOSE))
+        if key.startswith("session/") and names and not marked:
+            marked.append(key)
+            whose.mark_ended(other._house, names, world.clock.time())
+        else:
+            store.before_swap = end_before_the_write
+
+    store.before_swap = end_before_the_write
+    return marked
+
+
+async def test_one_that_comes_while_a_session_is_moved_ends_it_under_its_new_owner(world: World) -> None:
+    store = Process(MemoryStore(time=world.clock.time))
+    manager = world.manager(store=store)
+    session = await world.sign_in(manager.owner("before")["acme"])
+    await world.pass_time(1)
+    heard = Heard(manager)
+    marked = ended_by_another_process(world, store)
+
+    await go(session.move(owner="after"))
+
+    assert marked == ["session/after/acme/"]
+    assert session.key.owner == "after"
+    assert (session.state, session.reason) == (State.LOGGED_OUT, "back_channel_logout")
+    assert heard.names == ["on_logout"]
+    assert (heard.last("on_logout").owner, heard.last("on_logout").origin) == ("after", Origin.PROVIDER)
+
+
+async def test_one_that_came_before_the_sign_in_ends_nothing_that_is_moved(world: World) -> None:
+    store = Process(MemoryStore(time=world.clock.time))
+    manager = world.manager(store=store)
+    await world.sign_in(manager.owner("before")["acme"])
+    await go(manager.back_channel_logout(world.provider.logout_token("ada", by="sub")))
+    await world.pass_time(1)
+    session = await world.sign_in(manager.owner("before")["acme"])
+    await go(session.move(owner="after"))
+    assert session.live
+
+
+async def test_one_that_comes_while_a_session_is_restored_ends_it(world: World) -> None:
+    store = Process(MemoryStore(time=world.clock.time))
+    manager = world.manager(store=store)
+    saved = (await world.sign_in(manager["acme"])).dump()
+    await go(manager["acme"].logout(revoke=False, end_session=False))
+    await go(manager["acme"].forget())
+    await world.pass_time(1)
+    heard = Heard(manager)
+    marked = ended_by_another_process(world, store)
+
+    await go(manager["acme"].restore(saved))
+
+    assert marked
+    assert heard.names == ["on_restore", "on_logout"]
+    assert manager["acme"].reason == "back_channel_logout"
+
+
+async def test_a_dump_of_a_session_that_the_provider_has_ended_does_not_bring_it_back(world: World) -> None:
+    manager = world.manager()
+    session = await world.sign_in(manager["acme"])
+    saved = session.dump()
+    await world.pass_time(1)
+    await go(manager.back_channel_logout(world.provider.logout_token("ada")))
+    with pytest.raises(SignInRequired, match="signed this user out") as failed:
+        await go(session.restore(saved))
+    assert failed.value.check == "sid"
+    assert (session.state, session.reason) == (State.LOGGED_OUT, "back_channel_logout")
+
+
+async def test_one_that_comes_while_a_step_up_is_stored_ends_the_session(world: World) -> None:
+    store = Process(MemoryStore(time=world.clock.time))
+    manager = world.manager(store=store)
+    session = await world.sign_in(manager["acme"])
+    await world.pass_time(1)
+    url, binding = await world.callback(session, step_up=True)
+    heard = Heard(manager)
+    known = set(store.keys(whose.WHOSE))
+    marked: list[str] = []
+
+    def end_the_new_sid(key: str) -> None:
+        names = [name for name in store.keys(whose.WHOSE) if name not in known]
+        if key.startswith("session/") and names and not marked:
+            marked.append(key)
+            whose.mark_ended(manager._house, names, world.clock.time())
+        else:
+            store.before_swap = end_the_new_sid
+
+    store.before_swap = end_the_new_sid
+    await go(manager.complete(url, binding=binding))
+
+    assert marked
+    assert heard.names == ["on_refresh", "on_logout"]
+    assert session.reason == "back_channel_logout"
+
+
 async def test_a_login_that_begins_after_the_logout_is_none_of_its(world: World) -> None:
     manager = world.manager()
     await world.sign_in(manager["acme"])
@@ -196,6 +296,51 @@ async def test_a_login_that_begins_after_the_logout_is_none_of_its(world: World)
     await world.pass_time(1)
     await world.sign_in(manager["acme"])
     assert manager["acme"].live
+
+
+def two_clients(world: World, **settings: Any) -> Any:
+    """A manager of two applications of one issuer."""
+    world.provider.client("other-app", "other-secret")
+    other = world.settings("other", client_id="other-app", callback_path="/callback/other")
+    return world.manager(world.settings(), other, **settings)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+async def test_a_token_for_one_client_leaves_the_sessions_of_another_alone(world: World, indexed: bool) -> None:
+    shared = MemoryStore(time=world.clock.time)
+    manager = two_clients(world, store=Process(shared) if indexed else shared)
+    first, second = [await world.sign_in(manager[name]) for name in ("acme", "other")]
+    assert first.user.id == second.user.id
+
+    done = await go(manager.back_channel_logout(world.provider.logout_token("ada", client_id="dev-app", by="sub")))
+    assert (done.provider, done.ended) == ("acme", (first.key,))
+    assert second.live
+
+    done = await go(manager.back_channel_logout(world.provider.logout_token("ada", client_id="other-app", by="sub")))
+    assert (done.provider, done.ended) == ("other", (second.key,))
+
+
+async def test_a_token_for_one_client_leaves_a_login_of_another_alone(world: World) -> None:
+    manager = two_clients(world)
+    await world.sign_in(manager["acme"])
+    session = manager["other"]
+    url, binding = await world.callback(session)
+    with world.hold("token", after=True) as held:
+        login = world.start(lambda: session.complete(url, binding=binding))
+        await world.arrived(held)
+        await go(manager.back_channel_logout(world.provider.logout_token("ada", client_id="dev-app", by="sub")))
+        held.release()
+        await login
+    assert session.live
+
+
+async def test_a_token_for_two_clients_ends_the_sessions_of_both(world: World) -> None:
+    manager = two_clients(world)
+    sessions = [await world.sign_in(manager[name]) for name in ("acme", "other")]
+    both = {"aud": ["dev-app", "other-app"], "azp": "dev-app"}
+    with world.provider.lie("logout_token_claims", lambda claims: {**claims, **both}):
+        done = await go(manager.back_channel_logout(world.provider.logout_token("ada", by="sub")))
+    assert set(done.ended) == {one.key for one in sessions}
 
 
 async def test_a_token_for_nobody_who_is_signed_in_here_ends_nothing(world: World) -> None:
