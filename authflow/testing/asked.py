@@ -1,7 +1,9 @@
-"""How the development provider is asked: parameters that were pushed (RFC 9126), or that a client signed (RFC 9101).
+"""How the development provider is asked: parameters that were pushed (RFC 9126), or that a client signed (RFC 9101)
+and hands over or hosts.
 
-Rule: a reference works once, for the client that pushed, for a minute. A request object's word is the only one: what
-stands beside it in the query is not read.
+Rule 1: a reference works once, for the client that pushed, for a minute. A request object's word is the only one: what
+        stands beside it in the query is not read.
+Rule 2: a hosted one is fetched from this machine only, in a few seconds, without a redirect, up to a size.
 """
 
 from __future__ import annotations
@@ -10,19 +12,22 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, import_key
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..protocol.urls import host_of, is_loopback
 from .grants import DevClient, Refused, random_secret
 from .messages import NO_STORE, read_form, refusal
-from .proofs import ALGORITHMS, verify_jws
+from .proofs import ALGORITHMS, unverified, verify_jws
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
 
 PUSHED_SECONDS = 60
+FETCH_SECONDS = 5.0
+LONGEST_OBJECT = 64 * 1024  # bytes
 _PREFIX = "urn:ietf:params:oauth:request_uri:"
 _PROOF = ("client_secret", "client_assertion", "client_assertion_type")
 
@@ -48,20 +53,33 @@ class Asked:
                 raise Refused("invalid_request", "Push the parameters of this client, and no reference.")
             kept = {name: value for name, value in form.items() if name not in _PROOF}
             params = self._opened(client, {**kept, "client_id": client.client_id})
+            # RFC 9449 §10.1: a proof beside the request says the same as dpop_jkt in it.
+            jkt = self._provider.proofs.jkt(request)
+            if jkt is not None and params.setdefault("dpop_jkt", jkt) != jkt:
+                raise Refused("invalid_dpop_proof", "The proof is of another key than dpop_jkt.")
         except Refused as refused:
-            return refusal(refused)
+            nonce = self._provider.proofs.nonce if refused.error == "use_dpop_nonce" else ""
+            return refusal(refused, nonce)
         request_uri = _PREFIX + random_secret()
         self._provider.note(request_uri)
         self._pushed[request_uri] = client.client_id, params, self._provider.now() + PUSHED_SECONDS
         return JSONResponse({"request_uri": request_uri, "expires_in": PUSHED_SECONDS}, 201, headers=NO_STORE)
 
-    def resolve(self, client: DevClient, params: Mapping[str, str]) -> dict[str, str]:
+    async def resolve(self, client: DevClient, params: Mapping[str, str]) -> dict[str, str]:
         """The parameters that an authorization request stands for. Raises `Refused`."""
-        if "request_uri" not in params:
-            if client.must_push:
-                raise Refused("invalid_request", "This client must push its requests.")
+        reference = params.get("request_uri")
+        if reference is not None and reference.startswith(_PREFIX):
+            return self._taken(client, reference)
+        if client.must_push:
+            raise Refused("invalid_request", "This client must push its requests.")
+        if reference is None:
             return self._opened(client, params)
-        client_id, pushed, until = self._pushed.pop(params["request_uri"], ("", {}, 0.0))
+        if not (client.request_keys or client.unsigned_requests):
+            raise Refused("request_uri_not_supported", "This client hosts no requests.")
+        return self._opened(client, {"request": await _fetch(reference)})
+
+    def _taken(self, client: DevClient, reference: str) -> dict[str, str]:
+        client_id, pushed, until = self._pushed.pop(reference, ("", {}, 0.0))
         if client_id != client.client_id or self._provider.now() >= until:
             raise Refused("invalid_request_uri", "The reference is unknown, used or expired.")
         return pushed
@@ -71,14 +89,39 @@ class Asked:
             if client.request_keys:
                 raise Refused("invalid_request", "This client must sign its requests.")
             return dict(params)
-        keys = KeySet.import_key_set({"keys": [dict(key) for key in client.request_keys]})
+        keys = KeySet([import_key(dict(key)) for key in client.request_keys])
         claims = verify_jws(params["request"], keys, ALGORITHMS)
+        if claims is None and client.unsigned_requests:
+            claims = unverified(params["request"])
         now = self._provider.now()
         if claims is None or claims.get("iss") != client.client_id or claims.get("aud") != self._provider.issuer:
             raise Refused("invalid_request_object", "The request object is not this client's, or not for us.")
         if not claims.get("nbf", now) <= now < claims.get("exp", 0):
             raise Refused("invalid_request_object", "The request object has expired.")
         return {name: _text(value) for name, value in claims.items()}
+
+
+async def _fetch(reference: str) -> str:
+    """The request object that a client hosts (RFC 9101 §5.2.3)."""
+    if not is_loopback(host_of(reference)):
+        raise Refused("invalid_request_uri", "Only what lies on this machine is fetched.")
+    import httpx
+
+    body = b""
+    try:
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=FETCH_SECONDS, follow_redirects=False) as http,
+            http.stream("GET", reference) as answer,
+        ):
+            if answer.status_code != 200:
+                raise Refused("invalid_request_uri", f"There is no request object at it ({answer.status_code}).")
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > LONGEST_OBJECT:
+                    raise Refused("invalid_request_uri", "What lies at it is too long.")
+    except (httpx.HTTPError, httpx.InvalidURL):
+        raise Refused("invalid_request_uri", "It cannot be fetched.") from None
+    return body.decode("ascii", "replace").strip()
 
 
 def _text(value: Any) -> str:

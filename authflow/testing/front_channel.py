@@ -107,7 +107,7 @@ class FrontChannel:
             text = "No client with this client_id is registered here."
             return self._stop("Unknown application", text, params, "client_id")
         try:
-            params = self._provider.asked.resolve(client, params)
+            params = await self._provider.asked.resolve(client, params)
         except Refused as refused:
             return self._stop("This request is not taken", refused.description, params, "client_id")
         redirect_uri = params.get("redirect_uri", "")

@@ -79,9 +79,9 @@ class DevClient:
     """A registered application. `client_secret` None makes it a public client (RFC 6749 §2.1).
 
     `keys`: public JWKs; a client that has some must sign assertions. `dpop`: it gets bound tokens only (RFC 9449).
-    `request_keys`: public JWKs; a client that has some must sign its requests (RFC 9101). `must_push`: it must push
-    them (RFC 9126). `encrypts`: for `id_token`, `userinfo` and `authorization` the alg, enc and public JWK to encrypt
-    with. `signs_userinfo`: its userinfo is a JWT.
+    `request_keys`: public JWKs; a client that has some must sign its requests (RFC 9101). `unsigned_requests`: its
+    request objects prove nothing, and are read. `must_push`: it must push them (RFC 9126). `encrypts`: for `id_token`,
+    `userinfo` and `authorization` the alg, enc and public JWK to encrypt with. `signs_userinfo`: its userinfo is a JWT.
     """
 
     client_id: str
@@ -93,6 +93,7 @@ class DevClient:
     backchannel_logout_uri: str | None = None
     frontchannel_logout_uri: str | None = None
     request_keys: list[Mapping[str, Any]] = field(default_factory=list)
+    unsigned_requests: bool = False
     must_push: bool = False
     encrypts: dict[str, tuple[str, str, Mapping[str, Any]]] = field(default_factory=dict)
     signs_userinfo: bool = False

@@ -58,7 +58,8 @@ def register(client: DevClient, provider: Provider) -> None:
     key = provider.private_key
     if key is not None and provider.client_auth in (None, "private_key_jwt") and key.public_jwk() not in client.keys:
         client.keys.append(key.public_jwk())
-    signs = key is not None and provider.request_object_signing_alg is not None
+    client.unsigned_requests = provider.request_object_signing_alg == "none"
+    signs = key is not None and provider.request_object_signing_alg not in (None, "none")
     client.request_keys = [key.public_jwk()] if key is not None and signs else []
     client.must_push = provider.require_pushed_authorization_requests
     client.signs_userinfo = provider.userinfo_signed_response_alg is not None

@@ -13,9 +13,10 @@ import pytest
 from joserfc.jwk import ECKey
 
 from authflow import LoginFailed, State
-from authflow.errors import ConfigurationError, InvalidCall, InvalidClient, ServiceUnavailable
+from authflow.errors import CallbackRejected, ConfigurationError, InvalidCall, InvalidClient, ServiceUnavailable
 from authflow.providers import PrivateKey
 from authflow.testing import DevProvider, ScriptedBrowser
+from tests.testing.hosting import hosted
 
 from .conftest import Heard, go
 
@@ -110,14 +111,26 @@ async def test_a_signed_request_is_pushed(make: Make, browser: ScriptedBrowser) 
 
 async def test_a_request_object_that_the_application_hosts(make: Make, dev: DevProvider) -> None:
     manager = make(redirect_uri="http://127.0.0.1:8000/callback", **SIGN)
-    request = await go(manager["acme"].begin(request_uri="https://app.example/requests/1"))
-    assert query(request.url).keys() == {"client_id", "response_type", "scope", "request_uri"}
-    assert request.request_object.count(".") == 2
-    assert request.request_object not in repr(request)
-    # Served there, the provider would read it; the development provider takes it by value.
-    by_value = httpx.URL(request.url).copy_remove_param("request_uri").copy_set_param("request", request.request_object)
-    answer = await asyncio.to_thread(httpx.get, by_value, follow_redirects=False, trust_env=False)
+    with hosted() as host:
+        request = await go(manager["acme"].begin(request_uri=host.url("/1")))
+        host.put("/1", request.request_object)
+        assert query(request.url).keys() == {"client_id", "response_type", "scope", "request_uri"}
+        assert request.request_object.count(".") == 2
+        assert request.request_object not in repr(request)
+        answer = await asyncio.to_thread(httpx.get, request.url, follow_redirects=False, trust_env=False)
     assert (await go(manager.complete(answer.headers["location"], binding=request.binding))).session.live
+
+
+async def test_what_is_hosted_in_its_place_begins_no_login(make: Make, dev: DevProvider) -> None:
+    manager = make(redirect_uri="http://127.0.0.1:8000/callback", **SIGN)
+    with hosted() as host:
+        request, other = [await go(manager["acme"].begin(request_uri=host.url("/1"))) for _ in range(2)]
+        host.put("/1", other.request_object)
+        answer = await asyncio.to_thread(httpx.get, request.url, follow_redirects=False, trust_env=False)
+    # It is the other attempt's, and so is the answer: this browser has no binding for it.
+    with pytest.raises(CallbackRejected):
+        await go(manager.complete(answer.headers["location"], binding=request.binding))
+    assert dev.count("token") == 0
 
 
 async def test_there_is_nothing_to_host_without_a_signature(make: Make) -> None:

@@ -219,6 +219,31 @@ async def test_a_code_works_only_with_the_key_that_the_login_began_with(
     assert manager["acme"].error.error == "invalid_grant"
 
 
+@pytest.mark.parametrize("key", ["its own", "another"])
+async def test_a_pushed_request_names_the_key_that_its_code_will_work_with(
+    colour: Any, bound: DevProvider, key: str
+) -> None:
+    settings = bound.settings(dpop=True, redirect_uri=REDIRECT, require_pushed_authorization_requests=True)
+    manager = colour([settings], sealing_key=SEALING, single_user=True)
+    try:
+        request = await go(manager["acme"].begin())
+        assert httpx.URL(request.url).params.keys() == {"client_id", "request_uri"}
+        _, pushed, _ = bound.asked._pushed[httpx.URL(request.url).params["request_uri"]]
+        assert len(pushed["dpop_jkt"]) == 43
+        if key == "another":
+            pushed["dpop_jkt"] = PrivateKey.generate().thumbprint()
+        complete = manager.complete
+        callback = arrived_at(request.url)
+        if key == "its own":
+            assert (await go(complete(callback, binding=request.binding))).session.live
+            return
+        with pytest.raises(LoginFailed) as caught:
+            await go(complete(callback, binding=request.binding))
+        assert caught.value.error == "invalid_grant"
+    finally:
+        await go(manager.close())
+
+
 async def test_a_provider_that_takes_no_such_proof_is_told_before_anything_is_sent(
     manager: Any, bound: DevProvider, browser: ScriptedBrowser
 ) -> None:

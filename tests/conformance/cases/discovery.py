@@ -11,6 +11,7 @@ from authflow.protocol.registration import ClientMetadata
 from authflow.providers import OpenIDConnect
 from authflow.testing import Lie
 from tests.security.conftest import REDIRECT_URI, go
+from tests.testing.hosting import hosted
 
 from ..suite import RelyingParty, case
 
@@ -90,22 +91,23 @@ async def registers_itself(rp: RelyingParty) -> None:
     assert rp.dev.count("register") == 1
 
 
-HOSTED = "https://app.example/requests/1"
-
-
 async def by_reference(rp: RelyingParty, alg: str, **settings: Any) -> None:
-    """The browser carries where the request is, and not what it says (RFC 9101 §5.2)."""
+    """The browser carries where the request is, and not what it says (RFC 9101 §5.2); the provider fetches it."""
     at = rp.at(request_object_signing_alg=alg, client_auth="client_secret_basic", **settings)
-    request = await at.judge.begin(request_uri=HOSTED)
-    asked = parse_qs(urlsplit(request.url).query)
-    assert asked["request_uri"] == [HOSTED]
-    assert asked.keys() <= {"client_id", "request_uri", "response_type", "scope"}
-    if alg == "none":
-        assert request.request_object.endswith(".")
-        return
-    header, claims = read_segments(request.request_object)
-    assert header["alg"] == alg
-    assert (claims["state"], claims["aud"]) == (request.state, rp.dev.issuer)
+    with hosted() as host:
+        request = await at.judge.begin(request_uri=host.url("/request"))
+        host.put("/request", request.request_object)
+        asked = parse_qs(urlsplit(request.url).query)
+        assert asked["request_uri"] == [host.url("/request")]
+        assert asked.keys() <= {"client_id", "request_uri", "response_type", "scope"}
+        if alg == "none":
+            assert request.request_object.endswith(".")
+        else:
+            header, claims = read_segments(request.request_object)
+            assert (header["alg"], claims["state"], claims["aud"]) == (alg, request.state, rp.dev.issuer)
+        await at.judge.complete(request, rp.stage.walk(request.url))
+        assert host.asked == ["/request"]
+    assert at.session.live
 
 
 @case("request-uri-signed-rs256")
