@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import operations
+from .agents.choosing import Suitable
 from .agents.loopback import Loopback
 from .errors import ConfigurationError, InvalidCall
 from .operations import LoginOptions
@@ -44,7 +45,7 @@ class LoginArguments(TypedDict, total=False):
     fetch_user: bool
     fetch_groups: bool
     timeout: float
-    agent: Agent | None
+    agent: Agent | Suitable | None
     prompt: str | None
     max_age: float | None
     acr_values: Sequence[str]
@@ -126,8 +127,12 @@ def check_arguments(given: Mapping[str, Any]) -> None:
                 f"params cannot hold {', '.join(sorted(fixed))}.",
                 hint="authflow makes it anew for every attempt; the response mode is a setting of the provider.",
             )
-        if name == "agent" and value is not None and (isinstance(value, type) or not hasattr(value, "listen")):
+        if name == "agent" and value is not None and not is_agent(value):
             raise ConfigurationError("agent= is no agent.", hint="Pass an instance, such as agent=Paste().")
+
+
+def is_agent(value: object) -> bool:
+    return not isinstance(value, type) and (isinstance(value, Suitable) or hasattr(value, "listen"))
 
 
 def check_opener(open_url: object) -> None:

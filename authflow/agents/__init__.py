@@ -3,6 +3,7 @@
 from .app_link import AppLink
 from .base import CONTINUE, Agent, Callback, FixedRedirect, Listener, Page
 from .browser import Surroundings, open_browser, surroundings
+from .choosing import Suitable
 from .ciba import CIBA
 from .device_code import DeviceCode
 from .loopback import Loopback
@@ -25,6 +26,7 @@ __all__ = [
     "Page",
     "Paste",
     "PollingAgent",
+    "Suitable",
     "Surroundings",
     "Web",
     "open_browser",

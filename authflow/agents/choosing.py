@@ -1,4 +1,6 @@
-"""Which agent suits the place that this program runs in, when nobody has said.
+"""Which agent suits the place that this program runs in: what `login()` takes when it is given none.
+
+    session.login(agent=Suitable(sys.stderr))  # the same, and the human is told there; standard output stays clean
 
     loopback      a browser can be shown here, and reaches this machine's loopback
     device code   none can, and the provider has sign-in by code
@@ -15,6 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from typing import TextIO
 
 from .base import Agent
 from .browser import Surroundings, find_launchers
@@ -37,22 +40,34 @@ def can_browse(
     return bool(find_launchers("https://example.com", here, env, which, platform))
 
 
-def choose_agent(here: Surroundings, *, browser: bool, device: bool, terminal: bool) -> Agent:
-    """The agent for a login without one. `browser`: see `can_browse`; `device`: the provider has sign-in by code;
-    `terminal`: a human can type here."""
-    why = here.reason if not here.display else "No browser is installed here"
-    if browser or (here.ci and not terminal):  # on a build server nobody would see the code
+class Suitable:
+    """The agent that suits this place and the provider, chosen when the login begins. `terminal` is where the human is
+    told what to do, and asked: standard output by default."""
+
+    waits = True
+
+    def __init__(self, terminal: TextIO | None = None) -> None:
+        self._terminal = terminal
+
+    def choose(self, here: Surroundings, *, browser: bool, device: bool) -> Agent:
+        """`browser`: see `can_browse`; `device`: the provider has sign-in by code."""
+        why = here.reason if not here.display else "No browser is installed here"
+        at_terminal = can_type(self._terminal)
+        if browser or (here.ci and not at_terminal):  # on a build server nobody would see the code
+            return Loopback()
+        if device:
+            return DeviceCode(notice=f"{why}, so you sign in on another screen.", terminal=self._terminal)
+        if at_terminal:
+            return Paste(notice=f"{why}, so use the browser of the machine you sit at.", terminal=self._terminal)
         return Loopback()
-    if device:
-        return DeviceCode(notice=f"{why}, so you sign in on another screen.")
-    if terminal:
-        return Paste(notice=f"{why}, so use the browser of the machine you sit at.")
-    return Loopback()
+
+    def __repr__(self) -> str:
+        return "Suitable()"
 
 
-def at_terminal() -> bool:
-    """Whether a human can type here."""
+def can_type(terminal: TextIO | None = None) -> bool:
+    """Whether a human sees `terminal` (standard output by default), and can type here."""
     try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
+        return sys.stdin.isatty() and (terminal or sys.stdout).isatty()
     except (AttributeError, ValueError):  # closed, or none at all
         return False

@@ -19,6 +19,7 @@ class DeviceCode(PollingAgent):
     """For terminals, televisions, containers and remote machines: no browser and no open port are needed here.
 
     `show(instructions)` tells the human in place of the terminal. `notice` is said first: why it is done this way.
+    `terminal`: standard output by default.
     """
 
     grant: ClassVar[str] = "device_code"

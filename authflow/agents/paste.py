@@ -18,7 +18,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import printable
@@ -38,7 +39,8 @@ SETTLE_SECONDS = 0.2
 class Paste:
     """`Paste()` uses the terminal; `ask` and `show` can be an application's own.
 
-    `notice` is said first: why it is done this way.
+    `notice` is said first: why it is done this way. `terminal`: where the human is told and asked, standard output by
+    default.
     `ask(prompt)` gives one line, or raises `EOFError` when there will be none; the login then waits for its
     deadline or its `cancel()`.
     """
@@ -51,10 +53,12 @@ class Paste:
         show: Callable[[str], object] | None = None,
         *,
         notice: str = "",
+        terminal: TextIO | None = None,
     ) -> None:
         self.notice = notice
         self._ask = ask
-        self._show: Callable[[str], object] = show or print
+        self._show: Callable[[str], object] = show or partial(print, file=terminal)
+        self._terminal = terminal
         self._listeners: list[PasteListener] = []
         self._lock = threading.Lock()
 
@@ -63,7 +67,13 @@ class Paste:
 
         A `redirect_uri` of the provider that is not on loopback is used as it is.
         """
-        listener = PasteListener(*_choose_redirect(provider), ask=self._ask, show=self._show, done=self._forget)
+        listener = PasteListener(
+            *_choose_redirect(provider),
+            ask=self._ask,
+            line=TerminalLine(self._terminal),
+            show=self._show,
+            done=self._forget,
+        )
         with self._lock:
             self._listeners.append(listener)
         return listener
@@ -128,13 +138,14 @@ class PasteListener:
         port_holder: socket.socket | None,
         *,
         ask: Callable[[str], str] | None,
+        line: TerminalLine,
         show: Callable[[str], object],
         done: Callable[[PasteListener], None],
     ) -> None:
         self.redirect_uri = redirect_uri
         self.shown = threading.Event()  # the human has seen the URL: now there is something to ask
         self._port_holder = port_holder
-        self._line = TerminalLine()
+        self._line = line
         self._ask = ask or self._line
         self._show = show
         self._done = done
@@ -264,21 +275,25 @@ def _choose_redirect(provider: Provider) -> tuple[str, socket.socket | None]:
 
 
 class TerminalLine:
-    """`input` that can be stopped: a thread blocked in `input` would hold standard input at exit."""
+    """`input` that can be stopped: a thread blocked in `input` would hold standard input at exit. It prompts on
+    `terminal`, standard output by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, terminal: TextIO | None = None) -> None:
+        self._terminal = terminal
         self._receiver, self._sender = socket.socketpair()
 
     def __call__(self, prompt: str) -> str:
         """One line of standard input. Raises `EOFError` at its end, or after `stop`."""
+        if self._terminal is not None:
+            print(prompt, end="", file=self._terminal, flush=True)
+            prompt = ""
         try:
             descriptor = sys.stdin.fileno()
         except (AttributeError, OSError, ValueError):
             return input(prompt)  # a notebook's or a test's own standard input
         if os.name == "nt":
             return input(prompt)
-        sys.stdout.write(prompt)
-        sys.stdout.flush()
+        print(prompt, end="", flush=True)
         return self._read(descriptor)
 
     def _read(self, descriptor: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 import msgspec
 
@@ -59,14 +59,22 @@ class Instructions(msgspec.Struct, frozen=True):
 
 
 class PollingAgent:
-    """The base of these agents. `show(instructions)` tells the human; under asyncio it may be a coroutine function."""
+    """The base of these agents. `show(instructions)` tells the human; under asyncio it may be a coroutine function.
+    Without one it is told on `terminal`, which is standard output by default."""
 
     waits = True
     grant: ClassVar[str]
     ping = False
 
-    def __init__(self, show: Callable[[Instructions], object] | None = None, *, notice: str = "") -> None:
-        self._show = show or _on_terminal
+    def __init__(
+        self,
+        show: Callable[[Instructions], object] | None = None,
+        *,
+        notice: str = "",
+        terminal: TextIO | None = None,
+    ) -> None:
+        self._show = show or self._tell
+        self._terminal = terminal
         self.notice = notice
 
     def listen(self, provider: Provider) -> FixedRedirect:
@@ -75,7 +83,7 @@ class PollingAgent:
 
     def open(self, url: str) -> object:
         """Shows a URL that the human may open later: the provider's own logout page. Raises `InsecureURL`."""
-        print(f"To sign out of the provider as well, open:\n\n    {check_url(url)}\n")
+        print(f"To sign out of the provider as well, open:\n\n    {check_url(url)}\n", file=self._terminal)
         return None
 
     @property
@@ -91,10 +99,9 @@ class PollingAgent:
         """Tells the human. What the application's own function raises ends the login."""
         return self._show(instructions)
 
-
-def _on_terminal(instructions: Instructions) -> None:
-    print(f"\n{instructions.text}\n", flush=True)
-    if instructions.verification_uri_complete is not None:
-        drawn = qr_code(instructions.verification_uri_complete)
-        if drawn is not None:
-            print(f"Or scan this:\n\n{drawn}", flush=True)
+    def _tell(self, instructions: Instructions) -> None:
+        print(f"\n{instructions.text}\n", file=self._terminal, flush=True)
+        if instructions.verification_uri_complete is not None:
+            drawn = qr_code(instructions.verification_uri_complete, self._terminal)
+            if drawn is not None:
+                print(f"Or scan this:\n\n{drawn}", file=self._terminal, flush=True)

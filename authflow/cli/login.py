@@ -1,12 +1,12 @@
 """`authflow login PROVIDER`: one real sign-in, with what `authflow.toml` says, and who came back.
 
-Standard output gets the user and the scopes; the states and signals go to standard error as they happen. No token
-is ever printed. The session is kept, sealed, for the other commands; with `--try` it is ended at once.
+Standard output gets the user and the scopes; the states and signals go to standard error as they happen, and so does
+what the human is to do. How the human is reached is chosen as `login()` chooses it. No token is ever printed. The
+session is kept, sealed, for the other commands; with `--try` it is ended at once.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +21,6 @@ from .traces import keep
 from .workspace import config_option, open_workspace, provider_argument
 
 if TYPE_CHECKING:
-    from ..agents import Instructions
     from ..manager import SessionManager
     from ..providers import Provider
     from ..session import Session
@@ -118,19 +117,17 @@ def try_once(provider: Provider, asked: Asked) -> int:
 
 def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
     """Signs in and says who it was, or why not; returns the exit status."""
-    from ..agents import DeviceCode, Loopback, Paste
+    from ..agents import DeviceCode, Paste, Suitable, surroundings
+    from ..agents.choosing import can_browse
 
-    provider, progress, paste, device = session.provider, Screen(err=True), asked.paste, asked.device
-    if not (paste or device) and _no_browser():
-        device = provider.device_authorization_endpoint is not None
-        paste = not device
-        progress.line("No browser can be opened from here: use the one of the machine you sit at.")
+    provider, progress = session.provider, Screen(err=True)
     progress.watch(manager)
-    if not (paste or device):
+    if not (asked.paste or asked.device) and can_browse(surroundings()):
         progress.line(f"Your browser opens; you have {asked.timeout:.0f} s to sign in there. Ctrl-C ends it.")
+    way = DeviceCode if asked.device else Paste if asked.paste else Suitable
     try:
         session.login(
-            agent=DeviceCode(_show_code) if device else Paste(show=_show) if paste else Loopback(),
+            agent=way(terminal=sys.stderr),
             scope=asked.scope,
             fetch_groups=asked.groups,
             timeout=asked.timeout,
@@ -143,26 +140,6 @@ def sign_in(manager: SessionManager, session: Session, asked: Asked) -> int:
     keep(session.trace)
     _say_who(session)
     return 0
-
-
-def _no_browser() -> bool:
-    """No browser can be opened here, and a human sits at the terminal who can carry the URL elsewhere."""
-    from ..agents import surroundings
-
-    return not (surroundings().display or os.environ.get("BROWSER")) and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _show_code(instructions: Instructions) -> None:
-    from ..agents.qr import qr_code
-
-    drawn = qr_code(instructions.verification_uri_complete or "", sys.stderr)
-    click.echo(f"\n{instructions.text}\n", err=True)
-    if drawn is not None and instructions.verification_uri_complete is not None:
-        click.echo(f"Or scan this:\n\n{drawn}", err=True)
-
-
-def _show(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _say_who(session: Session) -> None:

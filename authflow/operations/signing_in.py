@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from .. import authorizing, flows
 from ..agents.base import Agent, Callback, Page
 from ..agents.browser import opener_failed, show_url, surroundings
-from ..agents.choosing import at_terminal, can_browse, choose_agent
+from ..agents.choosing import Suitable, can_browse
 from ..agents.loopback import Loopback
 from ..agents.polling import PollingAgent
 from ..agents.web import Web
@@ -64,7 +64,11 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     """Commits `authorize` and makes the URL. Its failures after that are `fail`, and heard."""
     house = s._house
     yield Do(s._tick, house.store.blocking)
-    agent: Agent = options.agent or Web(_web_redirect(s, options))
+    agent: Agent
+    if isinstance(options.agent, Suitable):
+        agent = yield from _choose(s, options.agent)
+    else:
+        agent = options.agent or Web(_web_redirect(s, options))
     in_process, polls = agent.waits, isinstance(agent, PollingAgent)
     if isinstance(agent, Web) and not s.owner and not house.single_user:
         raise OwnerRequired(
@@ -186,8 +190,8 @@ def _leave(s: SessionCore, state: str, pending: Pending, url: str) -> Op[None]:
 
 def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
     """The whole way: begin, show the URL, wait for the human, receive."""
-    if options.agent is None:
-        options = replace(options, agent=(yield from _agent_for(s)))
+    if options.agent is None or isinstance(options.agent, Suitable):
+        options = replace(options, agent=(yield from _choose(s, options.agent or Suitable())))
     show = _shower(options.agent, opener)
     with s._mutex:
         waiting, s._waiting = s._waiting, True
@@ -223,7 +227,7 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
         s._waiting = False
 
 
-def _agent_for(s: SessionCore) -> Op[Agent]:
+def _choose(s: SessionCore, suitable: Suitable) -> Op[Agent]:
     """The agent that suits this place and this provider. What the provider has is asked only where it matters."""
     here = surroundings()
     browser = can_browse(here)
@@ -237,7 +241,7 @@ def _agent_for(s: SessionCore) -> Op[Agent]:
                 device = metadata.device_authorization_endpoint is not None
             except AuthflowError:
                 device = False  # the login will fail for the same reason, and say so
-    return choose_agent(here, browser=browser, device=device, terminal=at_terminal())
+    return suitable.choose(here, browser=browser, device=device)
 
 
 def _shower(agent: Agent, opener: Callable[[str], object] | None) -> Callable[[str], object]:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
-from authflow.agents import DeviceCode, Loopback, Paste, surroundings
-from authflow.agents.choosing import can_browse, choose_agent
+from authflow.agents import DeviceCode, Loopback, Paste, Suitable, surroundings
+from authflow.agents.choosing import can_browse
 
 NOTHING = lambda path: False  # noqa: E731
 BROWSERS = {"xdg-open": "/usr/bin/xdg-open", "firefox": "/usr/bin/firefox"}.get
 NO_BROWSER = {}.get
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def seated(monkeypatch):
+    """Whether a human sits at the terminal."""
+    return lambda terminal: monkeypatch.setattr(sys, "stdin", Terminal() if terminal else io.StringIO())
+
+
+def chosen(here, *, browser, device, terminal=None):
+    return Suitable(terminal or Terminal()).choose(here, browser=browser, device=device)
 
 
 def browses(env, *, exists=NOTHING, platform="linux", which=BROWSERS):
@@ -71,9 +89,16 @@ def test_wsl_is_noticed_where_the_environment_was_cleared():
         (False, False, False, Loopback),
     ],
 )
-def test_the_agent_is_the_best_that_the_place_allows(browser, device, terminal, kind):
+def test_the_agent_is_the_best_that_the_place_allows(seated, browser, device, terminal, kind):
+    seated(terminal)
     here = surroundings({}, NOTHING, "linux")
-    assert type(choose_agent(here, browser=browser, device=device, terminal=terminal)) is kind
+    assert type(chosen(here, browser=browser, device=device)) is kind
+
+
+def test_nobody_pastes_where_nobody_sees_what_to_paste(seated):
+    seated(True)
+    here = surroundings({}, NOTHING, "linux")
+    assert type(chosen(here, browser=False, device=False, terminal=io.StringIO())) is Loopback
 
 
 @pytest.mark.parametrize(
@@ -85,13 +110,25 @@ def test_the_agent_is_the_best_that_the_place_allows(browser, device, terminal, 
         ({}, "no display"),
     ],
 )
-def test_what_was_noticed_is_said(env, said):
+def test_what_was_noticed_is_said(seated, env, said):
+    seated(True)
     here = surroundings(env, NOTHING, "linux")
-    assert said in choose_agent(here, browser=False, device=True, terminal=True).notice
-    assert said in choose_agent(here, browser=False, device=False, terminal=True).notice
+    assert said in chosen(here, browser=False, device=True).notice
+    assert said in chosen(here, browser=False, device=False).notice
 
 
-def test_on_a_build_server_nobody_would_see_a_code():
+def test_on_a_build_server_nobody_would_see_a_code(seated):
     here = surroundings({"CI": "true"}, NOTHING, "linux")
-    assert type(choose_agent(here, browser=False, device=True, terminal=False)) is Loopback
-    assert type(choose_agent(here, browser=False, device=True, terminal=True)) is DeviceCode
+    seated(False)
+    assert type(chosen(here, browser=False, device=True)) is Loopback
+    seated(True)
+    assert type(chosen(here, browser=False, device=True)) is DeviceCode
+
+
+@pytest.mark.parametrize("device", [True, False])
+def test_what_is_chosen_tells_the_human_on_the_terminal_that_was_named(seated, capsys, device):
+    seated(True)
+    terminal = Terminal()
+    chosen(surroundings({}, NOTHING, "linux"), browser=False, device=device, terminal=terminal).open("https://id.example")
+    assert "https://id.example" in terminal.getvalue()
+    assert capsys.readouterr().out == ""

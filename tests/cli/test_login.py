@@ -9,7 +9,6 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from .conftest import ROOT, SEALING_KEY, configure
@@ -70,61 +69,6 @@ def test_a_login_that_nobody_finishes_times_out(authflow, acme, browser, tmp_pat
     assert told.returncode == 1
     assert "Timed out: nobody came back from Acme within 1 s." in told.stderr
     assert "--timeout" in told.stderr
-
-
-def test_without_a_browser_it_says_what_to_do(authflow, acme, tmp_path: Path) -> None:
-    nowhere = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
-
-    told = authflow("login", "acme", env={**configure(tmp_path, acme), **nowhere})
-
-    assert told.returncode in (1, 2)
-    assert "Error: " in told.stderr
-    assert "Add --paste: authflow login acme --paste" in told.stderr
-    assert "Traceback" not in told.stderr
-
-
-def test_the_address_can_be_pasted(acme, tmp_path: Path) -> None:
-    from authflow.testing import ScriptedBrowser
-
-    env = {**os.environ, **configure(tmp_path, acme), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    typed = [sys.executable, "-m", "authflow.cli", "login", "acme", "--paste"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with (
-        subprocess.Popen(typed, cwd=tmp_path, env=env, text=True, **pipes) as process,
-        ScriptedBrowser(user="ada") as browser,
-    ):
-        try:
-            url = next(line.strip() for line in process.stderr if line.strip().startswith("http"))
-            with pytest.raises(httpx.ConnectError) as nobody:  # the redirect stays in the address bar
-                browser.go(url)
-            out, err = process.communicate(f"{nobody.value.request.url}\n", timeout=60)
-        finally:
-            process.kill()
-
-    assert process.returncode == 0, err
-    assert "Signed in to Acme as Ada Lovelace" in out
-
-
-def test_a_code_can_be_entered_on_another_screen(acme, tmp_path: Path) -> None:
-    from authflow.testing import ScriptedBrowser
-
-    env = {**os.environ, **configure(tmp_path, acme), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    typed = [sys.executable, "-m", "authflow.cli", "login", "acme", "--device"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with (
-        subprocess.Popen(typed, cwd=tmp_path, env=env, text=True, **pipes) as process,
-        ScriptedBrowser(user="ada") as browser,
-    ):
-        try:
-            page = next(line.strip() for line in process.stderr if line.strip().startswith("http"))
-            code = next(line.split()[-1] for line in process.stderr if "enter the code:" in line)
-            browser.go(f"{page}?user_code={code}")
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-
-    assert process.returncode == 0, err
-    assert "Signed in to Acme as Ada Lovelace" in out
 
 
 def test_two_ways_at_once_are_refused(authflow, acme, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from authflow import LoginFailed
+from authflow.agents import Suitable
 from authflow.testing import DevProvider, ScriptedBrowser
 
 from .conftest import go
@@ -67,3 +68,9 @@ async def _background(manager: Any) -> Any:
 def _enter(dev: DevProvider, code: str) -> None:
     with ScriptedBrowser("ada", fields={"user_code": code}) as person:
         person.go(f"{dev.url}/device")
+
+
+async def test_a044_begin_chooses_too_when_it_is_told_to(far_away: None, manager: Any) -> None:
+    request = await go(manager["acme"].begin(agent=Suitable()))
+    assert request.user_code
+    await go(request.cancel())
