@@ -114,6 +114,39 @@ def test_the_web_application_runs() -> None:
     assert run(stores) == ["authorizing True"]
 
 
+# ── bridges.md ───────────────────────────────────────────────────────────────────────────────────────
+
+VISIT = '''
+web.start()
+page = ada.go(f"{web.url}/login/github?next=/me")
+print(page.status, page.text)
+print(ada.go(f"{web.url}/callback/github?state=stray&code=x").status)
+web.stop()
+'''
+UNDER = {"asgi": "from authflow.testing.served import Served\nweb = Served(app, int(os.environ['PORT']))\n"}
+WEB_BRIDGES = {"integrations.fastapi": "asgi", "integrations.starlette": "asgi"}
+
+
+def bridge(words: str) -> str:
+    (block,) = [one for one in blocks("bridges.md") if words in one]
+    return block
+
+
+@pytest.mark.parametrize("words", WEB_BRIDGES)
+def test_the_lines_of_each_web_bridge_run(words: str) -> None:
+    port = free_port()
+
+    told = run(bridge(words), UNDER[WEB_BRIDGES[words]] + VISIT, PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
+
+    assert len(told) == 2, told
+    assert re.fullmatch(r"200 .*Ada Lovelace.*", told[0])
+    assert told[1] == "400"
+
+
+def test_the_lines_for_a_web_framework_that_is_not_here_run() -> None:
+    assert run(bridge("integrations.web")) == ["303 __Host-login-"]
+
+
 # ── logout.md ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -44,7 +44,8 @@ TOLD = {
         r"\[ Sign out Ada Lovelace \]",
         r"\[ Sign in with Acme \]",
     ],
-    "web_starlette": ["sign in: .+Hello .+", "again: .+Hello .+", "a stray: .+Hello .+", "sign out: .+Welcome.+"],
+    "web_fastapi": [r"account: +\{.*Ada Lovelace.*", "a stray: +400", "the page: .*authenticated.*"],
+    "web_starlette": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "your_own_tests": ["7 passed.+"],
 }
 

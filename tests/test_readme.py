@@ -50,7 +50,7 @@ from authflow.testing.served import Served
 
 web = Served(app, int(os.environ["PORT"]))
 web.start()
-page = ada.go(f"{web.url}/login")
+page = ada.go(f"{web.url}/login/github?next=/me")
 print(page.status, page.text)
 print(ada.go(f"{web.url}/me").text)
 print(httpx.Client(trust_env=False).get(f"{web.url}/me").status_code)
@@ -89,7 +89,7 @@ def test_the_first_lines_say_what_to_install() -> None:
 
 
 def test_every_block_of_python_is_run_by_a_test_here() -> None:
-    words = ["on_login.connect", "on_live_changed", "FileStore", "Starlette(", "def test_ada", "def test_an_expired"]
+    words = ["on_login.connect", "on_live_changed", "FileStore", "FastAPI(", "def test_ada", "def test_an_expired"]
 
     assert len(BLOCKS) == len(words)
     assert all(block_with(word) for word in words)
@@ -127,9 +127,9 @@ def test_the_web_application_runs() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    told = run(block_with("Starlette("), AFTER_WEB, PORT=str(port), REDIRECT_URI=f"http://127.0.0.1:{port}/callback")
+    told = run(block_with("FastAPI("), AFTER_WEB, PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
 
-    assert told == ["200 hello Ada Lovelace", "hello Ada Lovelace", "401"]
+    assert told == ['200 {"name":"Ada Lovelace"}', '{"name":"Ada Lovelace"}', "401"]
 
 
 def test_the_tests_run() -> None:

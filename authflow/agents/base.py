@@ -29,7 +29,8 @@ class Page(msgspec.Struct, frozen=True):
     """What the human is told at the end. Every text is escaped where it is shown.
 
     `html` is the application's own complete page; it is sent as it is, and only when `ok`. `neutral` marks a
-    page that knows no outcome: neither ✓ nor ✗ is shown.
+    page that knows no outcome: neither ✓ nor ✗ is shown. `onward` are the ways on, as (words, URL): the
+    application's own pages, never what a provider or a visitor named.
     """
 
     ok: bool
@@ -38,6 +39,7 @@ class Page(msgspec.Struct, frozen=True):
     hint: str = ""
     html: str | None = None
     neutral: bool = False
+    onward: tuple[tuple[str, str], ...] = ()
 
 
 CONTINUE = Page(

@@ -8,6 +8,7 @@ their hashes. The script takes code and state out of the address bar and the his
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 
@@ -37,6 +38,12 @@ h1{font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.015em;text
 h1+p{margin-top:10px;color:var(--soft);text-wrap:pretty}
 .hint{margin-top:28px;padding-top:22px;border-top:1px solid var(--edge);font-size:.9375rem;color:var(--soft);
 text-wrap:pretty}
+nav{display:grid;gap:10px;margin-top:26px}
+nav a{padding:11px 18px;border:1px solid var(--edge);border-radius:12px;color:var(--ink);font-weight:550;
+text-decoration:none}
+nav a:first-child{background:var(--ink);border-color:var(--ink);color:var(--card)}
+nav a:hover{text-decoration:underline;text-underline-offset:3px}
+nav a:focus-visible{outline:3px solid var(--tone);outline-offset:3px}
 .label{display:inline-block;max-width:100%;margin-bottom:20px;padding:3px 12px;border:1px solid var(--edge);
 border-radius:99px;font-size:.8125rem;font-weight:550;color:var(--soft)}
 path{stroke-dasharray:40;animation:draw .5s .1s ease-out backwards}
@@ -69,7 +76,7 @@ _DOCUMENT = """<!doctype html>
 {label}<svg viewBox="0 0 48 48" role="img" aria-label="{meaning}"><path d="{mark}"/></svg>
 <h1>{title}</h1>
 <p>{text}</p>
-<p class="hint">{hint}</p>
+{onward}<p class="hint">{hint}</p>
 </main>
 </body>
 </html>
@@ -111,6 +118,7 @@ def render(page: Page, provider_label: str = "") -> bytes:
         mark=mark,
         title=title,
         text=_shown(page.text),
+        onward=_links(page.onward),
         hint=_shown(page.hint or DEFAULT_HINT),
     ).encode()
 
@@ -127,6 +135,11 @@ def headers(page: Page) -> list[tuple[str, str]]:
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
     ]
+
+
+def _links(onward: Sequence[tuple[str, str]]) -> str:
+    links = "".join(f'<a href="{escape(url, quote=True)}">{_shown(words)}</a>' for words, url in onward)
+    return f"<nav>{links}</nav>\n" if links else ""
 
 
 def _shown(text: str) -> str:

@@ -42,6 +42,12 @@ def test_the_human_is_told_what_to_do_next():
     assert DEFAULT_HINT not in render(Page(ok=False, title="t", text="x", hint="Try again.")).decode()
 
 
+def test_the_ways_on_are_links_of_the_application():
+    page = render(Page(ok=False, title="t", text="x", onward=(("Try <again>", '/login?a="b"'), ("Home", "/")))).decode()
+    assert '<a href="/login?a=&quot;b&quot;">Try &lt;again&gt;</a><a href="/">Home</a>' in page
+    assert "<nav>" not in render(SUCCESS).decode()
+
+
 @settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_becomes_markup(text):

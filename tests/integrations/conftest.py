@@ -1,0 +1,49 @@
+"""Every framework, every manager that fits: one development provider, and as many people as come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from authflow.testing import DevProvider, ScriptedBrowser
+
+from .sites import KINDS, NAMES, Site
+
+
+class Stage:
+    """What a test has at hand: providers, sites and people; all end with it."""
+
+    def __init__(self, stack: ExitStack, kind: tuple[Any, Any]) -> None:
+        self._stack = stack
+        self._framework, self.manager_kind = kind
+        self.dev = self.provider("Acme")
+
+    def provider(self, label: str, **settings: Any) -> DevProvider:
+        return self._stack.enter_context(DevProvider(label=label, algorithm="ES256", **settings).serve())
+
+    def site(self, *providers: Any, api: bool = True, manager: Any = None, **settings: Any) -> Site:
+        """A running application; with the provider "acme" unless others are given."""
+        made = manager or self.manager_kind(list(providers) or [self.dev.settings("acme")])
+        to = f"{self.dev.url}/api" if api else None
+        return self._stack.enter_context(self._framework(made, to, **settings))
+
+    def person(self, user: str = "ada", **habits: Any) -> ScriptedBrowser:
+        return self._stack.enter_context(ScriptedBrowser(user, **habits))
+
+
+@pytest.fixture(params=KINDS, ids=NAMES)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        yield Stage(stack, request.param)
+
+
+def ask(browser: ScriptedBrowser | None, method: str, url: str, **more: Any) -> httpx.Response:
+    """One request with a browser's cookies (of a script in it, say), without following where it leads."""
+    headers = {**more.pop("headers", {})}
+    if browser is not None:
+        headers["cookie"] = "; ".join(f"{one.name}={one.value}" for one in browser._cookies.jar)
+    return httpx.request(method, url, headers=headers, trust_env=False, timeout=20, **more)
