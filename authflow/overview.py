@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -51,18 +51,26 @@ class Action(StrEnum):
     SIGN_OUT_EVERYWHERE = "sign_out_everywhere"
 
 
-SIGN_OUTS: Final[dict[Action, dict[str, bool]]] = {
-    Action.SIGN_OUT_HERE: {"revoke": False, "end_session": False},
-    Action.SIGN_OUT_AND_REVOKE: {"revoke": True, "end_session": False},
-    Action.SIGN_OUT_EVERYWHERE: {"revoke": True, "end_session": True},
+class SignOut(NamedTuple):
+    """The arguments of `session.logout()`."""
+
+    revoke: bool
+    end_session: bool
+
+
+SIGN_OUTS: Final[dict[Action, SignOut]] = {
+    Action.SIGN_OUT_HERE: SignOut(revoke=False, end_session=False),
+    Action.SIGN_OUT_AND_REVOKE: SignOut(revoke=True, end_session=False),
+    Action.SIGN_OUT_EVERYWHERE: SignOut(revoke=True, end_session=True),
 }
 
 
 class SessionRow(msgspec.Struct, frozen=True):
     """One session, as a screen shows it. Times are seconds since the epoch, lifetimes seconds.
 
-    `id` is `row_id(session.key)`; `host` the issuer's. `retry_at`: when a renewal that failed may be tried again.
-    `refreshed_here`: by this process; None: never yet. `next_step` is what a human should do, "" where that is nothing.
+    `id` is `row_id(session.key)`; `host` the issuer's. `attempt`: the state of a sign-in beside the live session.
+    `renews_at`: from when on whoever asks for the token has it renewed. `refreshed_here`: by this process; None: never
+    yet. `clock_skew`: how far the provider's clock is ahead. `next_step` is what a human should do, "" for nothing.
     """
 
     id: str
@@ -73,6 +81,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     host: str
     user: str
     state: str
+    attempt: str
     since: float
     tone: Tone
     live: bool
@@ -85,12 +94,13 @@ class SessionRow(msgspec.Struct, frozen=True):
     lifetime: float | None
     renewable: bool
     refreshed_at: float | None
-    retry_at: float | None
+    renews_at: float | None
     failures: int
     refreshed_here: bool | None
     scopes: tuple[str, ...]
     scopes_missing: tuple[str, ...]
     signed_in_at: float | None
+    clock_skew: float | None
     store: str
     version: int
     saved: bool
@@ -111,13 +121,15 @@ class Overview(msgspec.Struct, frozen=True):
     """The rows, and what stands above them.
 
     `counts` has every state. `unsaved`: how many sessions changed and could not be written yet; `unreadable`: of how
-    many the store cannot tell what they are.
+    many the store cannot tell what they are. `clock_skew`: the largest one.
     """
 
     at: float
     rows: tuple[SessionRow, ...]
     counts: dict[str, int]
     broken: int
+    next_refresh: float | None
+    clock_skew: float | None
     store: str
     unsaved: int
     unreadable: int
@@ -131,6 +143,8 @@ def look(snapshot: Iterable[Mapping[str, Any]], now: float) -> Overview:
         rows=rows,
         counts={state.value: sum(row.state == state for row in rows) for state in State},
         broken=sum(row.broken for row in rows),
+        next_refresh=min((row.renews_at for row in rows if row.renews_at is not None), default=None),
+        clock_skew=max((row.clock_skew for row in rows if row.clock_skew is not None), key=abs, default=None),
         store=rows[0].store if rows else "",
         unsaved=sum(not row.saved for row in rows),
         unreadable=sum(not row.readable for row in rows),
@@ -149,6 +163,7 @@ def row_of(facts: Mapping[str, Any]) -> SessionRow:
         host=_name(facts["issuer"]),
         user=_name(facts["user"] or ""),
         state=state.value,
+        attempt=facts["attempt"] or "",
         since=facts["since"],
         tone=_tone(facts),
         live=facts["live"],
@@ -161,12 +176,13 @@ def row_of(facts: Mapping[str, Any]) -> SessionRow:
         lifetime=facts["lifetime"],
         renewable=facts["renewable"],
         refreshed_at=facts["refreshed_at"],
-        retry_at=facts["retry_at"],
+        renews_at=facts["renews_at"],
         failures=facts["failures"],
         refreshed_here=facts["refreshed_here"],
         scopes=tuple(map(_name, facts["scopes"])),
         scopes_missing=tuple(map(_name, facts["scopes_missing"])),
         signed_in_at=facts["signed_in_at"],
+        clock_skew=facts["clock_skew"],
         store=facts["store"],
         version=facts["revision"],
         saved=facts["saved"],
@@ -174,7 +190,7 @@ def row_of(facts: Mapping[str, Any]) -> SessionRow:
         error=printable(error.get("message", ""), LONGEST_TEXT),
         next_step=_next_step(facts),
         explanation=printable(facts["explanation"], LONGEST_TEXT),
-        actions=_actions(state, renewable=facts["renewable"]),
+        actions=_actions(facts),
     )
 
 
@@ -221,12 +237,17 @@ _STEPS: Final[dict[str, str]] = {
 }
 
 
-def _actions(state: State, *, renewable: bool) -> tuple[Action, ...]:
+def _actions(facts: Mapping[str, Any]) -> tuple[Action, ...]:
+    """What can be done now, the likeliest first. To a record that cannot be read: nothing that could lose it."""
+    state = State(facts["state"])
+    if is_unreadable(facts):
+        return ()
     if state in PENDING:
         return (Action.CANCEL,)
-    if state in LIVE:
-        return (Action.REFRESH, *SIGN_OUTS) if renewable else tuple(SIGN_OUTS)
-    return (Action.SIGN_IN,)
+    if state not in LIVE:
+        return (Action.SIGN_IN,)
+    beside = (Action.CANCEL,) if facts["attempt"] else ()
+    return (*beside, *((Action.REFRESH,) if facts["renewable"] else ()), *SIGN_OUTS)
 
 
 def _name(text: str) -> str:

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from . import renewal
+from .chart import LIVE
 from .engine import next_deadline
 from .errors import AuthflowError, ErrorInfo
 from .explaining import explain
 from .reading import ReadableSession
-from .records import decode_profile
+from .records import SessionRecord, decode_profile, unpack_json
 
 
 def snapshot_of(session: ReadableSession) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "issuer": urlsplit(issuer).hostname or "",
         "account": session.account,
         "state": record.state.value,
+        "attempt": None if session.attempt is None else session.attempt.state.value,
         "since": record.since,
         "live": record.state.live,
         "deadline": next_deadline(record),
@@ -46,6 +49,7 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "signed_in_at": record.signed_in_at,
         "refreshed_at": record.refreshed_at,
         "retry_at": record.retry_at,
+        "renews_at": _renews_at(session, record),
         "failures": record.failures,
         "refreshed_here": None if record.refresher is None else record.refresher == session._house.process,
         "scopes": list(granted),
@@ -53,6 +57,7 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "epoch": record.epoch,
         "generation": record.generation,
         "revision": session._run.ledger.version,
+        "clock_skew": _clock_skew(record),
         "store": type(session._house.store).__name__,
         "saved": session._run.ledger.unsaved is None,
         "reason": record.reason,
@@ -60,3 +65,23 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "error": None if error_now is None else msgspec.to_builtins(error_now),
         "explanation": explain(record, session.provider, session._run.ledger.now(), session._renewal()),
     }
+
+
+def _renews_at(session: ReadableSession, record: SessionRecord) -> float | None:
+    """From when on whoever asks for the token has it renewed; None: never."""
+    if record.state not in LIVE or not record.renewable:
+        return None
+    due = max(renewal.renew_at(record, session._jitter), record.retry_at or 0.0)
+    return None if due == renewal.FOREVER else due
+
+
+def _clock_skew(record: SessionRecord) -> float | None:
+    """Seconds that the provider's clock is ahead of this machine's, by when its last ID token says that it was issued;
+    None: there is none."""
+    if record.claims is None or record.state not in LIVE:
+        return None
+    issued = unpack_json(record.claims, dict[str, Any], "claims").get("iat")
+    if isinstance(issued, bool) or not isinstance(issued, int | float):
+        return None
+    off = sorted((float(issued - at) for at in (record.signed_in_at, record.refreshed_at) if at is not None), key=abs)
+    return round(off[0], 1) if off else None

@@ -53,6 +53,16 @@ def test_a_live_session_is_good_and_tells_how_much_life_is_left(manager: Session
     )  # fmt: skip
 
 
+def test_the_next_renewal_is_told_ahead_of_the_tokens_end(manager: SessionManager, clock: VirtualClock) -> None:
+    signed_in(manager, "github", expires_in=1000)
+
+    seen = look(manager.snapshot(), clock.time())
+
+    assert seen.next_refresh is not None
+    assert clock.time() + 800 <= seen.next_refresh < clock.time() + 1000
+    assert seen.next_refresh == row(manager, clock).renews_at
+
+
 def test_a_token_without_an_end_has_no_bar(manager: SessionManager, clock: VirtualClock) -> None:
     signed_in(manager, "github", expires_in=None)
 

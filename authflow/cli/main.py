@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "credential": "gives tokens to git, docker, kubectl and the AWS tools",
     "verify": "checks every history that the chart of a login allows",
     "trace": "shows, opens or replays what happened in a login",
+    "top": "shows the kept sessions in this terminal, live",
     "diagram": "writes or checks the pictures of the chart",
     "completion": "prints what makes a shell complete these commands",
 }
