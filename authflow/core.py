@@ -68,7 +68,7 @@ class SessionCore:
         self._flight: Flight[Any] | None = None
         self._flown = 0  # the epoch of the session that it renews
         self._flown_for: Target | None = None  # what else than the session's own token it is to bring
-        self._waiting = False
+        self._waiting: object | None = None  # the login() that waits for the human
         self._show: Callable[[str], object] | None = None  # how this process's last login showed its URL
         self._beside: Run | None = None
         self._notified: float | None = None  # the end that `on_expiring` was told of
@@ -217,6 +217,8 @@ class SessionCore:
             if event.trigger == Trigger.REAUTHENTICATE and self._step_ups is not None:
                 self._step_ups = self._step_ups._replace(wanted=None)
             self._cache()  # before anybody can be told: a receiver of on_logout gets no token any more
+            if event.source in PENDING and event.target not in PENDING:
+                self._waiting = None  # likewise: who hears of the end may begin anew
             if self._own_outbox is None and self._house.signals.subscriptions:
                 self._own_outbox = self._house.signals.outbox(told=self._seq - 1)
             if self._own_outbox is not None:

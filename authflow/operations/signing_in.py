@@ -193,9 +193,10 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
     if options.agent is None or isinstance(options.agent, Suitable):
         options = replace(options, agent=(yield from _choose(s, options.agent or Suitable())))
     show = _shower(options.agent, opener)
+    mine = object()
     with s._mutex:
-        waiting, s._waiting = s._waiting, True
-    if waiting:
+        waiting, s._waiting = s._waiting, s._waiting or mine
+    if waiting is not None:
         raise LoginInProgress(
             f"A login of {s.provider.name!r} is waiting for the human already.",
             hint="Let it finish, or end it with session.cancel().",
@@ -204,6 +205,7 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
         yield Do(s._run.ledger.load, s._house.store.blocking)
         if run_for(s, options).record.state in PENDING:
             yield from cancel(s, reason="superseded")
+            s._waiting = mine
         begun = yield from begin(s, options)
         unseen: AuthflowError | None = None
         try:
@@ -224,7 +226,8 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
             raise (yield from fail(s, begun.run, begun.attempt, unseen, Phase.AUTHORIZE)) from unseen
         return (yield from wait(s, begun, options.complete_page))
     finally:
-        s._waiting = False
+        with s._mutex:
+            s._waiting = None if s._waiting is mine else s._waiting
 
 
 def _choose(s: SessionCore, suitable: Suitable) -> Op[Agent]:

@@ -107,6 +107,7 @@ async def test_a_plain_answer_is_refused_where_a_jwt_was_asked_for(
     make: Make, browser: ScriptedBrowser, dev: DevProvider
 ) -> None:
     manager = make(response_mode="query.jwt")
+
     class Plain(ScriptedBrowser):
         def go(self, url: str) -> Any:
             return super().go(url.replace("response_mode=query.jwt", "response_mode=query"))

@@ -172,9 +172,7 @@ async def test_a_bearer_token_in_place_of_a_bound_one_is_refused_and_revoked(
     assert bound.count("revoke") == 2
 
 
-async def test_it_is_taken_where_the_settings_say_so(
-    colour: Any, bound: DevProvider, browser: ScriptedBrowser
-) -> None:
+async def test_it_is_taken_where_the_settings_say_so(colour: Any, bound: DevProvider, browser: ScriptedBrowser) -> None:
     bound.client(dpop=False)
     manager = colour([bound.settings(dpop="optional")])
     try:

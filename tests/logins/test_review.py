@@ -250,9 +250,7 @@ async def test_an_exchange_that_died_with_its_process_does_not_keep_a_new_login_
     await world.callback(crashed)
     ledger = crashed._run.ledger
     now = ledger.now()
-    ledger.commit(
-        Trigger.CALLBACK, Facts(now=now, attempt=ledger.record.pending[0].attempt, deadline=now + 60.0)
-    )
+    ledger.commit(Trigger.CALLBACK, Facts(now=now, attempt=ledger.record.pending[0].attempt, deadline=now + 60.0))
     world.sleep_for(120)
     kept = MemoryStore(time=world.clock.time)
     kept.swap(ledger.store_key, 0, store.load(ledger.store_key)[0])

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from authflow import LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut, State
+from authflow import LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut, SessionManager, State
 from authflow.agents import AppLink, Loopback
 from authflow.errors import (
     AlreadyAuthenticated,
@@ -170,6 +170,22 @@ async def test_a_second_login_while_one_waits_is_refused(manager: Any) -> None:
     await go(manager["acme"].cancel())
     with pytest.raises(LoginCancelled):
         await asyncio.wait_for(login, 5)
+
+
+async def test_who_hears_that_a_login_has_ended_may_begin_the_next(
+    manager: Any, heard: Heard, browser: ScriptedBrowser
+) -> None:
+    def again(session: Any, event: Any) -> Any:
+        return session.login(open_url=browser)
+
+    async def again_later(session: Any, event: Any) -> None:
+        await again(session, event)
+
+    manager.on_login_failed.connect(again if isinstance(manager, SessionManager) else again_later)
+    with pytest.raises(LoginFailed):
+        await go(manager.login("acme", open_url=lambda url: False))  # no browser was to be had
+    assert manager["acme"].live
+    assert heard.triggers == ["authorize", "fail", "authorize", "callback", "authenticate"]
 
 
 async def test_a_login_supersedes_what_was_begun_before(manager: Any, heard: Heard, browser: ScriptedBrowser) -> None:
