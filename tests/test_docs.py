@@ -147,6 +147,38 @@ def test_the_lines_for_a_web_framework_that_is_not_here_run() -> None:
     assert run(bridge("integrations.web")) == ["303 __Host-login-"]
 
 
+QT = """
+import authflow.integrations.qt as bridge
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QApplication
+
+class Watched(bridge.QtAuth):
+    def __init__(self, session):
+        super().__init__(session)
+        self.changed.connect(self.tell)
+        QTimer.singleShot(0, self.press)
+
+    def tell(self, card):
+        if card.live:
+            print(card.status)
+            QApplication.quit()
+
+QDesktopServices.openUrl = lambda url: ada(url.toString())
+bridge.QtAuth = Watched
+"""
+
+
+def test_the_lines_for_qt_run() -> None:
+    pytest.importorskip("PySide6", reason="pip install 'authflow-sessions[qt]'")
+    assert run(QT + bridge("integrations.qt"), QT_QPA_PLATFORM="offscreen") == ["Signed in as Ada Lovelace"]
+
+
+def test_the_lines_for_a_screen_that_is_not_here_run() -> None:
+    told = run(bridge("integrations.live"))
+    assert told[-1] == "Signed in as Ada Lovelace · Sign out"
+
+
 # ── logout.md ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ TOLD = {
         "with more scope: 200",
         "now it has .*files:write.*",
     ],
+    "qt_desktop": ["Not signed in", "Signed in as Ada Lovelace", "The API answered 200.", "Not signed in"],
     "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
     "sign_in_button": [
         r"\[ Sign in with Acme \]",
@@ -49,9 +51,14 @@ TOLD = {
     "your_own_tests": ["7 passed.+"],
 }
 
+NEEDS = {"qt_desktop": ("PySide6", "qt")}  # module, extra
+
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_the_example_runs_and_leaves_nothing_behind(example: Path, tmp_path: Path) -> None:
+    module, extra = NEEDS.get(example.stem, ("authflow", ""))
+    if find_spec(module) is None:
+        pytest.skip(f"pip install 'authflow-sessions[{extra}]'")
     environment = {**os.environ, "AUTHFLOW_EXAMPLE_HEADLESS": "1", "PYTHONIOENCODING": "utf-8"}
     run = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", str(example)],

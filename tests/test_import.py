@@ -48,7 +48,14 @@ import authflow
 
 def all_of_it():
     names = [found.name for found in pkgutil.walk_packages(authflow.__path__, "authflow.")]
-    return [name for name in names if not name.endswith("__main__") and importlib.import_module(name)]
+    return [name for name in names if not name.endswith("__main__") and imported(name)]
+
+def imported(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:  # an extra that is not installed
+        if type(error).__name__ != "MissingExtra":
+            raise
 
 all_of_it()  # what others need of the system is loaded: ours is loaded again without it
 for name in [name for name in sys.modules if name.partition(".")[0] == "authflow"]:

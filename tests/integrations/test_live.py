@@ -117,6 +117,8 @@ async def test_pressing_signs_in_and_then_out_and_returns_at_once(manager: Any, 
         await until(screen, name="Ada Lovelace")
         live.press()
         await until(screen, state="logged_out")
+        live.press(open_url=ada)
+        await until(screen, name="Ada Lovelace")
     live.close()
 
 
