@@ -48,6 +48,22 @@ web.stop()
 '''
 
 
+AFTER_MOUNTING = '''
+import asyncio
+
+async def look():
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="https://admin.example.com") as page:
+        stranger = await page.get("/sessions/")
+        admin = await page.get("/sessions/", headers={"X-Admin": "yes"})
+        elsewhere = await page.get("/sessions/", headers={"X-Admin": "yes", "Host": "other.example.com"})
+        print(stranger.status_code, admin.status_code, elsewhere.status_code)
+    await manager.aclose()
+
+asyncio.run(look())
+'''
+
+
 # ── sessions.md ──────────────────────────────────────────────────────────────────────────────────────
 
 RUNS = {
@@ -233,6 +249,16 @@ def test_the_tests_for_applications_pass(number: int, tmp_path: Path) -> None:
 
 def test_the_code_about_asking_runs() -> None:
     assert [run(block) for block in blocks("asking.md")] == [["Ada Lovelace True"]]
+
+
+# ── dashboard.md ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_about_the_dashboard_runs() -> None:
+    served, mounted = blocks("dashboard.md")
+
+    assert run(served)[0].startswith("http://127.0.0.1:")
+    assert run(mounted, AFTER_MOUNTING) == ["404 200 421"]
 
 
 # ── all pages ────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from ..errors import AuthflowError, Misuse
 COMMANDS: Final = {
     "demo": "signs in to three providers on this machine and shows what happens",
     "login": "signs in to a provider",
+    "dash": "shows the kept sessions in the browser, live",
     "status": "shows who is signed in where, and what is wrong",
     "token": "prints a valid access token, for scripts",
     "refresh": "renews the tokens now",

@@ -1,7 +1,8 @@
 """How the page of a trace looks and moves: its style, and the script that replays a story.
 
 The script reads what the page holds and changes classes; it makes no request and writes no markup. Without it
-everything is there, and only the replay is missing.
+everything is there, and only the replay is missing. `REPLAY` defines `replay(article)`, for a page that shows the
+article of a story among other things.
 """
 
 from __future__ import annotations
@@ -82,9 +83,10 @@ footer{margin-top:40px;color:var(--muted);font-size:13px}
 .js [data-badge].off{display:inline}details:not([open]) pre{display:none}article{break-before:auto}}
 """
 
-SCRIPT: Final = """
+REPLAY: Final = """
 document.documentElement.classList.add('js');
-const stories=[...document.querySelectorAll('article')].map(root=>{
+let current;
+const replay=root=>{
 const all=selector=>[...root.querySelectorAll(selector)],slider=root.querySelector('input[type=range]');
 const frames=JSON.parse(root.dataset.frames),messages=all('[data-message]');
 const steps=all('[data-steps]'),badges=all('[data-badge]'),states=all('[data-state]');
@@ -113,10 +115,11 @@ catch{const range=document.createRange();source.closest('details').open=true;ran
 getSelection().removeAllRanges();getSelection().addRange(range);
 said.textContent=document.execCommand('copy')?'Copied.':'Selected: copy it with the keyboard.'}}));
 show(frames.length);root.addEventListener('pointerdown',()=>{current=self});
-const self={root,go,at:()=>+slider.value,last:frames.length};return self});
-let current=stories[0];
+const self={root,go,at:()=>+slider.value,last:frames.length};return self};
 document.addEventListener('keydown',event=>{
 if(!current||event.altKey||event.ctrlKey||event.metaKey||event.target.closest('input,button,a,summary,[tabindex]'))return;
 const to={ArrowLeft:current.at()-1,ArrowRight:current.at()+1,Home:0,End:current.last}[event.key];
 if(to===undefined)return;event.preventDefault();current.go(to)});
 """
+
+SCRIPT: Final = REPLAY + "current=[...document.querySelectorAll('article')].map(replay)[0];\n"

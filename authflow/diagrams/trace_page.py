@@ -20,6 +20,7 @@ from .traced import Drawn, Span, moment, seconds
 
 MOST_STORIES: Final = 40  # on one page; the latest are shown
 _WEIGHTS: Final = tuple(range(1, 41))
+LOOK: Final = STYLE + "".join(f".w{weight}{{flex-grow:{weight}}}" for weight in _WEIGHTS)
 
 
 def render(trace: Trace) -> str:
@@ -29,14 +30,13 @@ def render(trace: Trace) -> str:
     parts = ["<main>"]
     if len(stories) != 1:
         parts.append(_overview(trace, title))
-    parts += [_story(story, index, alone=len(stories) == 1) for index, story in enumerate(stories, 1)]
+    parts += [article(story, index, alone=len(stories) == 1) for index, story in enumerate(stories, 1)]
     parts += [
         "<footer>Recorded by authflow. Secrets were taken out when it was recorded: ••• stands for one, and equal "
         "digits behind it for equal ones within a story.</footer>",
         "</main>",
     ]
-    weights = "".join(f".w{weight}{{flex-grow:{weight}}}" for weight in _WEIGHTS)
-    return page(title, "\n".join(parts), style=STYLE + weights, script=SCRIPT)
+    return page(title, "\n".join(parts), style=LOOK, script=SCRIPT)
 
 
 def _overview(trace: Trace, title: str) -> str:
@@ -53,7 +53,8 @@ def _overview(trace: Trace, title: str) -> str:
     return "\n".join([*parts, "</ol>"])
 
 
-def _story(story: Story, index: int, *, alone: bool) -> str:
+def article(story: Story, index: int, *, alone: bool) -> str:
+    """One story, as a part of a page that has `LOOK` and runs `REPLAY`; `index` makes its ids unique there."""
     drawn = traced.draw(story)
     name = f"s{index}"
     frames = json.dumps([list(frame) for frame in drawn.frames], ensure_ascii=True)
