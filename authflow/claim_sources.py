@@ -15,6 +15,7 @@ from .errors import AuthflowError, ErrorInfo, Phase
 from .flows import Directory, ask, fetch_metadata, with_keys
 from .protocol.messages import Granted
 from .protocol.step import Flow
+from .protocol.userinfo import without_sources
 
 if TYPE_CHECKING:
     from .protocol.claim_sources import ClaimSource
@@ -26,8 +27,10 @@ def with_claims_of_others(
     provider: Provider, directory: Directory, granted: Granted, *, now: float
 ) -> Flow[Granted]:
     """`granted` with its profile completed, where `claims_issuers` names somebody and the provider told of sources."""
-    if not provider.claims_issuers or granted.profile is None:
+    if granted.profile is None:
         return granted
+    if not provider.claims_issuers:
+        return replace(granted, profile=without_sources(granted.profile))
     from .protocol.claim_sources import read_sources, with_claims
 
     warning: ErrorInfo | None = granted.warning

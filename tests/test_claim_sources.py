@@ -34,10 +34,12 @@ def collect(source, *answers, provider=None, directory=None):
     return drive(flow, *answers)
 
 
-def test_without_the_setting_nobody_is_asked():
-    known = granted(AGGREGATED)
+def test_without_the_setting_nobody_is_asked_and_the_tokens_for_it_are_dropped():
+    known = granted(DISTRIBUTED)
     outcome, asked = drive(with_claims_of_others(openid(), Directory(), known, now=NOW))
-    assert (outcome, asked) == (known, [])
+    assert asked == []
+    assert outcome.profile.data == {"sub": "user-1", "_claim_names": {"credit_score": "one"}}
+    assert "source-token" not in str(outcome.profile.data)
 
 
 def test_aggregated_claims_are_checked_with_their_own_issuers_keys():

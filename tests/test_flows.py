@@ -567,7 +567,10 @@ def test_the_profile_can_be_asked_for_later_and_nothing_is_softened():
     flow = fetch_profile(
         openid(), METADATA, Directory(), token=BEFORE, claims=claims(), fetch_groups=True, now=NOW
     )
-    assert drive(flow, user())[0].name == "Ada"
+    answered = user(_claim_names={"score": "one"}, _claim_sources={"one": {"access_token": "of-another"}})
+    profile = drive(flow, answered)[0]
+    assert profile.name == "Ada"
+    assert "_claim_sources" not in profile.data
     with pytest.raises(ServiceUnavailable):
         drive(fetch_profile(openid(), METADATA, Directory(), token=BEFORE, claims=claims(), now=NOW), answer(b"", 503))
 

@@ -17,7 +17,7 @@ from ..protocol.dpop import Binding
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Flow, T
 from ..protocol.urls import origin_of
-from ..protocol.userinfo import merge_claims, read_profile
+from ..protocol.userinfo import merge_claims, read_profile, without_sources
 from ..records import Profile, Token
 from .asking import UNAVAILABLE, bound
 from .directory import Directory, with_keys
@@ -46,9 +46,10 @@ def fetch_profile(
         return None
     asking = bound(provider.fetch_user(token, metadata, claims or {}), token, binding)
     profile = yield from verifying(asking, provider, metadata, directory, now)
-    if profile is None or not fetch_groups:
-        return profile
-    return (yield from bound(with_groups(provider, metadata, token, claims or {}, profile), token, binding))
+    if profile is not None and fetch_groups:
+        asking = bound(with_groups(provider, metadata, token, claims or {}, profile), token, binding)
+        profile = yield from asking
+    return None if profile is None else without_sources(profile)
 
 
 def verifying(

@@ -31,7 +31,7 @@ from .messages import ServerMetadata
 from .reading import dig, error_of
 from .step import Limits, build_request
 from .urls import check_endpoint
-from .userinfo import PROTOCOL_CLAIMS
+from .userinfo import PROTOCOL_CLAIMS, without_sources
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -114,8 +114,8 @@ def verify_source(
 
 def with_claims(provider: Provider, profile: Profile, found: Mapping[str, Any]) -> Profile:
     """`profile` with what others said, beneath what the provider said; the tokens for the sources are dropped."""
+    profile = without_sources(profile)
     data = {**found, **profile.data}
-    data.pop("_claim_sources", None)
 
     def text(present: str | None, path: str) -> str | None:
         value = dig(data, path)

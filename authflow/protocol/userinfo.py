@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from msgspec.structs import replace
 
 from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
 from ..records import Group, Profile, Token
@@ -150,6 +151,14 @@ def read_profile(provider: Provider, data: Mapping[str, Any]) -> Profile:
         email_verified=_flag(dig(data, provider.email_verified_path)),
         picture=_text(dig(data, provider.picture_path)),
     )
+
+
+def without_sources(profile: Profile) -> Profile:
+    """Without the tokens for what others say of the human (OpenID Connect Core §5.6.2): no application needs them."""
+    if "_claim_sources" not in profile.data:
+        return profile
+    kept = {name: value for name, value in profile.data.items() if name != "_claim_sources"}
+    return replace(profile, data=kept)
 
 
 def read_groups(provider: Provider, data: Mapping[str, Any]) -> list[Group] | None:

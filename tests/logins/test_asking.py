@@ -290,6 +290,8 @@ async def test_claims_of_others_join_the_profile_where_their_issuer_was_named(
     manager = make(claims_issuers=[dev.issuer] if named else [])
     session = await go(manager.login("acme", open_url=browser))
     assert session.user.get("credit_score") == (650 if named else None)
+    assert session.user["_claim_names"] == {"credit_score": "one"}
+    assert "_claim_sources" not in session.user  # tokens of others, and nobody's business
     assert session.error is None
 
 
