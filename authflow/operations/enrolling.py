@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import enrolment, flows
+from ..agents.redirect import plan_loopback
 from ..core import SessionCore
 from ..drive import Do, Op
 from ..errors import (
@@ -208,7 +209,7 @@ def enrolled(template: Provider, known: ClientInformation) -> Provider:
 def register(s: SessionCore, redirect_uri: str | None) -> Op[ClientInformation]:
     """Registers this application now, if it is not yet. Raises as a login does."""
     template = s._house.providers[s.key.provider]
-    yield from enrol(s, redirect_uri or template.redirect_uri or _LOOPBACK[0] + template.callback_path)
+    yield from enrol(s, redirect_uri or _own_redirect_uri(template))
     return s._house.enrolled[template.name, s.provider.issuer or ""][1] if template.enrols else _configured(s)
 
 
@@ -216,7 +217,7 @@ def registration(s: SessionCore) -> Op[tuple[ServerMetadata, ClientInformation]]
     """The stored registration, and its server's metadata. Raises `ConfigurationError` when there is none."""
     template = s._house.providers[s.key.provider]
     if template.enrols and not template.issuer and not s._run.record.issuer:
-        yield from enrol(s, template.redirect_uri or _LOOPBACK[0] + template.callback_path)
+        yield from enrol(s, _own_redirect_uri(template))
     metadata = yield from prepare(s)
     known = s._house.enrolled[template.name, metadata.issuer][1] if template.enrols else _configured(s)
     return metadata, known
@@ -248,6 +249,14 @@ def _keep(s: SessionCore, flow: Any) -> Op[ClientInformation]:
     kept: ClientInformation = yield Do(save, s._house.store.blocking)
     _use(s, s._house.providers[s.key.provider], kept)
     return kept
+
+
+def _own_redirect_uri(template: Provider) -> str:
+    """Where the redirects of its logins arrive by its settings; without a port where any will do."""
+    if template.redirect_uri is not None:
+        return template.redirect_uri
+    plan = plan_loopback(template)
+    return plan.redirect_uri(plan.port or 80)  # port 80 is the one that is not written
 
 
 def _configured(s: SessionCore) -> ClientInformation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from authflow.errors import ConfigurationError, InsecureURL, NotSupported, Origi
 from authflow.protocol.registration import ClientMetadata, client_id_document
 from authflow.providers import OAuth2, OpenIDConnect
 from authflow.stores import MemoryStore, SQLiteStore
-from authflow.testing import DevProvider
+from authflow.testing import DevProvider, ScriptedBrowser
 
 from .support import REDIRECT_URI, FaultyStore, Heard, Process, World, go
 
@@ -175,6 +176,36 @@ async def test_a_program_on_the_users_machine_registers_as_native_and_keeps_no_s
     assert said[0]["redirect_uris"] == [redirect_uri or "http://127.0.0.1/callback/acme"]
     assert said[0]["client_name"] == "My application"
     assert (known.token_endpoint_auth_method, known.client_secret is None) == (method, method == "none")
+
+
+@pytest.mark.parametrize(
+    ("settings", "registered"),
+    [
+        ({"loopback_port": 8976}, "http://127.0.0.1:8976/callback/acme"),
+        ({"loopback_host": "::1"}, "http://[::1]/callback/acme"),
+        ({"loopback_host": "::1", "loopback_port": 8976}, "http://[::1]:8976/callback/acme"),
+        ({"loopback_host": "localhost", "loopback_port": 8976}, "http://localhost:8976/callback/acme"),
+        ({"callback_path": "/here"}, "http://127.0.0.1/here"),
+    ],
+)
+async def test_the_redirect_that_is_registered_beforehand_is_the_one_of_the_settings(
+    world: World, settings: dict[str, Any], registered: str
+) -> None:
+    manager = world.manager(self_registered(world, redirect_uri=None, **settings))
+    known = await go(manager.register("acme"))
+    assert known.redirect_uris == (registered,)
+
+
+async def test_a_login_uses_what_was_registered_beforehand_for_its_fixed_port(world: World) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    manager = world.manager(self_registered(world, redirect_uri=None, loopback_port=port))
+    await go(manager.register("acme"))
+    with ScriptedBrowser("ada") as ada:
+        await go(manager["acme"].login(open_url=ada))
+    assert manager["acme"].live
+    assert world.provider.count("register") == 1
 
 
 async def test_a_secret_that_has_ended_is_renewed_and_the_session_goes_on(world: World) -> None:
