@@ -15,8 +15,10 @@ from ..errors import InsecureURL, ProviderError, ResponseInvalid, printable
 from ..http import Http
 from ..protocol.step import build_request
 from ..protocol.urls import check_endpoint
+from ..protocol.words import harmless
 
 NAMESPACE: Final = "{https://sts.amazonaws.com/doc/2011-06-15/}"
+PUBLIC: Final = frozenset({"Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds"})  # of what is sent
 MEMBERS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 
 
@@ -60,8 +62,9 @@ def read_credentials(response: httpx.Response) -> dict[str, Any]:
     code = root.findtext(f".//{NAMESPACE}Error/{NAMESPACE}Code")
     if code is not None or not response.is_success:
         said = root.findtext(f".//{NAMESPACE}Error/{NAMESPACE}Message") or ""
+        code, said = (harmless(text, response, {}, PUBLIC) for text in (code or str(response.status_code), said))
         raise ProviderError(
-            f"STS refuses the role: {printable(code or str(response.status_code), 80)}. {printable(said, 300)}".strip(),
+            f"STS refuses the role: {printable(code, 80)}. {printable(said, 300)}".strip(),
             hint="The role's trust policy must name this provider, and the ID token's aud.",
         )
     found = {name: root.findtext(f".//{NAMESPACE}Credentials/{NAMESPACE}{name}") for name in MEMBERS}

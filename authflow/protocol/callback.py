@@ -20,6 +20,7 @@ from ..errors import CallbackRejected, Phase, ValidationFailed, oauth_error, pri
 from .discovery import fits_template, has_placeholder
 from .messages import ServerMetadata
 from .witness import differs, passed
+from .words import CUT, without_tokens
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -121,8 +122,9 @@ def check_callback(
     if params.code is not None and params.error is not None:
         raise _wrong("has a code and an error")
     if params.error is not None:
-        description = (params.error_description or "").replace(params.state, "…")
-        raise oauth_error(params.error, description or None, phase=Phase.AUTHORIZE)
+        said = (params.error_description or "").replace(params.state, CUT)
+        code, description = (without_tokens(text, (provider.client_id,)) for text in (params.error, said))
+        raise oauth_error(code, description or None, phase=Phase.AUTHORIZE)
     for name in response_type.split():
         if getattr(params, name) is None:
             raise _wrong(f"has neither {name} nor error")

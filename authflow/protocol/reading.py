@@ -1,19 +1,17 @@
 """How every answer of a provider is read: one decoder, one way to say no.
 
-Rule 1: a body never stands in an error. What the provider says *in* an OAuth error does, made printable,
-        with every value of ours that it repeats taken out.
+Rule 1: a body never stands in an error. What the provider says *in* an OAuth error does, made printable and
+        harmless (`words.py`).
 Rule 2: JSON is decoded by msgspec (no NaN, no Infinity, no numbers beyond a float) and nested 32 deep at
         most, so that whatever is kept can be written again.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus
 
 import httpx
 import msgspec
@@ -32,13 +30,13 @@ from ..errors import (
     oauth_error,
 )
 from .challenge import read_challenges
+from .words import harmless
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
 DEEPEST = 32
 LONGEST_RETRY_AFTER = 86_400.0  # seconds; a provider that asks for more is asked again after a day
-SHORTEST_SECRET = 8  # a shorter value is part of ordinary words
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])  # made once: that costs more than a decoding
 
@@ -98,7 +96,7 @@ def error_of(
     if said is None and status in (401, 403):
         said = challenged_error(response)
     if said is not None:
-        code, description = (without_secrets(text, response) for text in said)
+        code, description = (harmless(text, response, members or {}) for text in said)
         error = oauth_error(code, description or None, phase=phase)
         if type(error) is OAuthError and (status >= 500 or status == 429):
             error.add_facts(recovery=Recovery.RETRY_AT)
@@ -180,52 +178,6 @@ def retry_after(response: httpx.Response) -> float | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
-
-
-def without_secrets(text: str, response: httpx.Response) -> str:
-    """`text` with all that the request carried (code, verifier, tokens, secret) replaced by `…`."""
-    try:
-        request = response.request
-        body = request.content
-        sent = parse_qsl(body.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
-    except (RuntimeError, ValueError):
-        return text
-    secrets = [value for name, value in sent if name not in _PUBLIC_PARAMETERS]
-    if body[:1] == b"{":
-        secrets += _secrets_of_registration(body)
-    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
-    secrets.append(credentials)
-    if kind.lower() == "basic":
-        secrets += basic_parts(credentials)
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, "…")
-    return text
-
-
-_PUBLIC_PARAMETERS = frozenset({"grant_type", "redirect_uri", "client_id", "scope", "token_type_hint", "audience"})
-
-
-def _secrets_of_registration(body: bytes) -> list[str]:
-    """What proves the client in the JSON of a registration (RFC 7591 §2, RFC 7592 §2.2)."""
-    try:
-        members = decode_object(body, "request")
-    except ResponseInvalid:
-        return []
-    return [value for name in _REGISTERED if isinstance(value := members.get(name), str)]
-
-
-_REGISTERED = ("client_secret", "software_statement")
-
-
-def basic_parts(credentials: str) -> list[str]:
-    """The secret of a Basic header, as sent and as meant."""
-    try:
-        pair = base64.b64decode(credentials).decode("ascii")
-    except ValueError:
-        return []
-    secret = pair.partition(":")[2]
-    return [secret, unquote_plus(secret)]
 
 
 def dig(data: Mapping[str, Any], path: str) -> Any:

@@ -25,8 +25,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import ErrorInfo, printable
-from ..protocol.reading import without_secrets
 from ..protocol.urls import is_loopback, is_private_host
+from ..protocol.words import looks_secret, without_secrets
 from .names import KNOWN, PEOPLE, SHOWN, URLS
 
 MASK: Final = "•••"
@@ -49,8 +49,6 @@ _URL: Final = re.compile(r"https?://[^\s'\"<>]*[^\s'\"<>.,;:)]")
 _ADDRESS: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _HOST: Final = re.compile(r"\b[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b|\b[A-Za-z0-9-]+(?=:\d{2,5}\b)|\[[0-9a-fA-F:.]+\]")
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-+/=~%]{12,}")
-_BETWEEN: Final = re.compile(r"[_\-/+=~%]")
-_READABLE: Final = re.compile(r"[a-z]{0,24}\d{0,2}|[A-Z]{1,12}\d{0,8}|[a-z]{0,24}(?:[A-Z][a-z]{2,})+\d{0,2}")
 _SEGMENT: Final = re.compile(
     r"\.?[A-Za-z][a-z]*(?:[A-Z][a-z]+)*\d{0,2}(?:[._-][A-Za-z]?[a-z]*\d{0,2})*|v?\d{1,2}(?:\.\d{1,2})*"
 )
@@ -302,11 +300,6 @@ class Redactor:
                         members[name] = without_secrets(said, response)
                 kept.update(self.told(members.items()))
         return kept
-
-
-def looks_secret(run: str) -> bool:
-    """Whether a run of 12 characters or more is random rather than words."""
-    return sum(len(part) for part in _BETWEEN.split(run) if not _READABLE.fullmatch(part)) >= 6
 
 
 def parse_pairs(query: bytes) -> list[tuple[str, str]]:

@@ -265,7 +265,7 @@ def sts() -> Iterator[tuple[str, list[dict[str, str]], list[tuple[int, str]]]]:
     async def answer(request: Request) -> Response:
         asked.append({name: values[0] for name, values in parse_qs((await request.body()).decode()).items()})
         status, text = says[0]
-        return Response(text, status, media_type="text/xml")
+        return Response(text.replace("{token}", asked[-1]["WebIdentityToken"]), status, media_type="text/xml")
 
     with serving(Starlette(routes=[Route("/", answer, methods=["POST"])])) as url:
         yield f"{url}/", asked, says
@@ -306,6 +306,17 @@ def test_what_sts_says_is_told(run: Typed, sts, says: tuple[int, str], said: str
 
     assert (told.returncode, told.stdout) == (1, "")
     assert said in told.stderr
+
+
+def test_what_sts_says_of_the_token_shows_none_of_it(run: Typed, sts) -> None:
+    url, asked, answers = sts
+    said = f"The token {{token}} does not fit AssumeRoleWithWebIdentity of {ROLE}; nor does ASIA{'x7Q' * 9}"
+    answers[0] = (400, STS_REFUSAL.replace("Not authorized to perform sts:AssumeRoleWithWebIdentity", said))
+
+    told = run("authflow", "credential", "aws", "acme", "--role-arn", ROLE, "--endpoint-url", url)
+
+    assert f"The token … does not fit AssumeRoleWithWebIdentity of {ROLE}; nor does …" in " ".join(told.stderr.split())
+    assert not any(part in told.stderr for part in asked[0]["WebIdentityToken"].split("."))
 
 
 def test_an_id_token_goes_nowhere_in_clear(run: Typed) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from authflow.errors import ErrorInfo
 from authflow.protocol.step import build_request
-from authflow.trace.redact import MASK, Redactor, is_inside, looks_secret, shown_path
+from authflow.trace.redact import MASK, Redactor, is_inside, shown_path
 
 SECRET = "c0rrect-H0rse-battery-Staple-42"
 
@@ -126,10 +126,6 @@ def test_names_of_an_own_network_are_masked(redact: Redactor) -> None:
 )
 def test_ids_in_paths_are_masked(path: str, shown: str | None) -> None:
     assert shown_path(path) == (shown or path)
-
-
-def test_random_text_looks_secret() -> None:
-    assert all(looks_secret(secrets.token_hex(8)) for _ in range(500))
 
 
 def test_a_request_shows_how_the_client_was_authenticated_and_no_secret(redact: Redactor) -> None:
