@@ -36,11 +36,13 @@ def verified_claims(
     previous_claims: Mapping[str, Any] | None = None,
     asked_claims: Mapping[str, Any] | None = None,
     state: str | None = None,
+    since: float | None = None,
 ) -> Flow[dict[str, Any]]:
     """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`).
 
     `asked_claims` is the `claims` parameter of the request. `state`, for a token that came through the browser: it
-    must then say by its c_hash that the code is its own (OpenID Connect Core §3.3.2.11).
+    must then say by its c_hash that the code is its own (OpenID Connect Core §3.3.2.11). `since`: when a login
+    without a nonce began.
     """
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
     from ..protocol.id_token import verify_id_token
@@ -51,7 +53,7 @@ def verified_claims(
         return verify_id_token(
             provider, metadata, keys.keys if keys else (), signed, now=now, nonce=nonce,
             access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
-            previous_claims=previous_claims, asked_claims=asked_claims, state=state,
+            previous_claims=previous_claims, asked_claims=asked_claims, state=state, since=since,
         )  # fmt: skip
 
     return (yield from with_keys(provider, metadata, directory, verify, now))

@@ -121,13 +121,15 @@ def accept(
     asked_claims: Mapping[str, Any] | None = None,
     front_claims: Mapping[str, Any] | None = None,
     own_claims: Mapping[str, str] | None = None,
+    since: float | None = None,
     fetch_user: bool = True,
     fetch_groups: bool = False,
     binding: Binding | None = None,
 ) -> Flow[Granted]:
     """Tokens that a token endpoint gave, checked, and whose they are; the arguments are those of `exchange`.
 
-    `own_claims`: what the ID token must say, if it says anything there. Raises `TokensRefused`.
+    `own_claims`: what the ID token must say, if it says anything there. `since`, for a login without a nonce: when it
+    began. Raises `TokensRefused`.
     """
     token = to_token(answer, now=now, requested_scope=scope)
     with_tokens = _identify(
@@ -143,6 +145,7 @@ def accept(
         asked_claims=asked_claims or {},
         front_claims=front_claims,
         own_claims=own_claims or {},
+        since=since,
         fetch_user=fetch_user,
         fetch_groups=fetch_groups,
         binding=binding,
@@ -278,6 +281,7 @@ def _identify(
     asked_claims: Mapping[str, Any],
     front_claims: Mapping[str, Any] | None,
     own_claims: Mapping[str, str],
+    since: float | None,
     fetch_user: bool,
     fetch_groups: bool,
     binding: Binding | None,
@@ -295,7 +299,7 @@ def _identify(
         claims = yield from verified_claims(
             provider, metadata, directory, token.id_token, now=now, nonce=nonce,
             access_token=token.access_token, code=code, max_age=max_age, acr_values=acr_values,
-            asked_claims=asked_claims,
+            asked_claims=asked_claims, since=since,
         )  # fmt: skip
         _check_agreement(claims, front_claims)
         for name, value in own_claims.items():

@@ -252,6 +252,7 @@ def _receive(
                 "The sign-in was ended while its tokens arrived; they were revoked.", hint=NO_LOGIN_HERE
             ) from None
         raise
+    by_phone = pending.grant == polling.CIBA
     accepting = flows.accept(
         s.provider,
         metadata,
@@ -262,7 +263,9 @@ def _receive(
         max_age=pending.max_age,
         acr_values=pending.acr_values,
         asked_claims=pending.asked_claims,
-        own_claims={REQUEST_CLAIM: pending.polled.code} if pending.grant == polling.CIBA and pending.polled else {},
+        own_claims={REQUEST_CLAIM: pending.polled.code} if by_phone and pending.polled else {},
+        # A back end's clock is right. A device's may be minutes fast, and its login would be lost to that.
+        since=pending.created_at if by_phone else None,
         fetch_user=pending.fetch_user,
         fetch_groups=pending.fetch_groups,
         binding=binding,

@@ -53,12 +53,14 @@ def verify_id_token(
     previous_claims: Mapping[str, Any] | None = None,
     asked_claims: Mapping[str, Any] | None = None,
     state: str | None = None,
+    since: float | None = None,
 ) -> dict[str, Any]:
     """The claims of an ID token, once every check has passed.
 
     `nonce`, `max_age` (seconds), `acr_values` and `asked_claims` are what the request asked for: each then becomes
     an obligation. `previous_claims` are those of the login, when the token came with a refresh (§12.2). With
-    `state`, the token came through the browser: a `code` beside it must be the token's own (§3.3.2.11).
+    `state`, the token came through the browser: a `code` beside it must be the token's own (§3.3.2.11). `since`,
+    where there is no nonce: when this login began; an older token is another one's.
     Raises `ValidationFailed`, or `UnknownKey` when none of `keys` fits.
     """
     header, payload = read_segments(id_token)
@@ -79,7 +81,7 @@ def verify_id_token(
     if previous_claims:
         check_continuity(claims, previous_claims)
     # Last: a refresh overlooks what only this machine's clock says, and must know that nothing else is wrong.
-    check_times(claims, now=now, leeway=provider.leeway)
+    check_times(claims, now=now, leeway=provider.leeway, since=since)
     return claims
 
 

@@ -194,9 +194,16 @@ def check_audience(provider: Provider, claims: Mapping[str, Any], what: str = "I
 
 
 def check_times(
-    claims: Mapping[str, Any], *, now: float, leeway: float, what: str = "ID token", iat_demanded: bool = True
+    claims: Mapping[str, Any],
+    *,
+    now: float,
+    leeway: float,
+    what: str = "ID token",
+    iat_demanded: bool = True,
+    since: float | None = None,
 ) -> None:
-    """OpenID Connect Core §3.1.3.7 (9, 10) and RFC 7519 §4.1.5. Numbers only; `leeway` seconds of skew."""
+    """OpenID Connect Core §3.1.3.7 (9, 10) and RFC 7519 §4.1.5. Numbers only; `leeway` seconds of skew. `since`: what
+    was issued before is somebody else's."""
     exp = moment(claims, "exp", what)
     iat = moment(claims, "iat", what) if iat_demanded or claims.get("iat") is not None else None
     nbf = moment(claims, "nbf", what) if claims.get("nbf") is not None else None
@@ -205,6 +212,8 @@ def check_times(
         raise failed("exp", f"The {what} has expired.", hint)
     if iat is not None and iat - leeway > now:
         raise failed("iat", f"The {what} was issued in the future.", hint)
+    if iat is not None and since is not None and iat + leeway < since:
+        raise failed("iat", f"The {what} was issued before it was asked for.", hint)
     if nbf is not None and nbf - leeway > now:
         raise failed("nbf", f"The {what} is not valid yet.", hint)
     passed("exp", what)

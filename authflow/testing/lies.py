@@ -106,6 +106,8 @@ class Lie(Enum):
     ID_TOKEN_WITHOUT_IAT = left_out("id_token_claims", "iat"), "The ID token does not say when it was issued."
     ID_TOKEN_OF_THE_FUTURE = (
         claims_of(iat=lambda provider, honest: honest["iat"] + DAY), "The ID token is issued tomorrow.")
+    ID_TOKEN_OF_LAST_WEEK = (
+        claims_of(iat=lambda provider, honest: honest["iat"] - 7 * DAY), "The ID token was issued a week ago.")
     ID_TOKEN_NOT_YET_VALID = (
         claims_of(nbf=lambda provider, honest: honest["iat"] + DAY), "The ID token is valid from tomorrow on.")
     ID_TOKEN_WITHOUT_NONCE = left_out("id_token_claims", "nonce"), "The ID token has no nonce."

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import pytest
+
 from authflow.providers import PrivateKey
 from authflow.testing import Lie
 from tests.security.conftest import REDIRECT_URI, Stage
@@ -79,8 +81,9 @@ FAPI2_SECURITY_PROFILE = (
     "ensure-authorization-response-with-invalid-state-fails",
     "ensure-authorization-response-with-invalid-missing-state-fails", "token-endpoint-response-without-expires_in",
     "token-type-case-insensitivity", "rs-dpop-auth-scheme-case-insensitivity", "happy-path-no-dpop-nonce",
-    "refresh-token-test",
+    "invalid-openbanking-intent-id",
 )  # fmt: skip
+FAPI2_REFRESH = "fapi2-security-profile-final-client-refresh-token-test"
 JARM = (
     "ensure-jarm-without-iss-fails", "ensure-jarm-with-invalid-iss-fails", "ensure-jarm-without-aud-fails",
     "ensure-jarm-with-invalid-aud-fails", "ensure-jarm-without-exp-fails", "ensure-jarm-with-expired-exp-fails",
@@ -93,8 +96,8 @@ CIBA = (
     "invalid-unknown-user-id-test", "invalid-id-token-hint-test", "invalid-request-test", "invalid-access-denied-test",
     "invalid-expired-token-test", "invalid-iss-test", "invalid-aud-test", "invalid-secondary-aud-test",
     "invalid-signature-test", "invalid-null-alg-test", "invalid-alternate-alg-test", "invalid-expired-exp-test",
-    "invalid-missing-aud-test", "invalid-missing-exp-test", "invalid-missing-iss-test",
-    "ping-with-invalid-bearer-token-test",
+    "invalid-iat-is-week-in-past-test", "invalid-missing-aud-test", "invalid-missing-exp-test",
+    "invalid-missing-iss-test", "ping-with-invalid-bearer-token-test",
 )  # fmt: skip
 
 # What authflow does not have, and why; `cases/declined.py` plays the proof.
@@ -160,9 +163,10 @@ def fapi2(stage: Stage, **settings: Any) -> dict[str, Any]:
     return {"profile": "fapi2", "client_id": "fapi-client", "client_key": KEY, **settings}
 
 
-def named(names: tuple[str, ...], prefix: str = PREFIX) -> list[str]:
-    """The names as the suite writes them, for the ids of the tests."""
-    return [(prefix + name).removesuffix("-") for name in names]
+def named(names: tuple[str, ...], prefix: str = PREFIX) -> list[Any]:
+    """The names as the suite writes them, which are the ids of the tests."""
+    full = [(prefix + name).removesuffix("-") for name in names]
+    return [pytest.param(name, id=name) for name in full]
 
 
 async def play(name: str, stage: Stage, prefix: str = PREFIX, **settings: Any) -> None:

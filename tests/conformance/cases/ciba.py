@@ -151,6 +151,11 @@ async def another_algorithm(rp: RelyingParty) -> None:
     await refuses(rp.at(algorithms=["ES256"]), Lie.ID_TOKEN_SIGNED_IN_AN_UNLISTED_WAY, check="alg")
 
 
+@case("invalid-iat-is-week-in-past-test")
+async def of_last_week(rp: RelyingParty) -> None:
+    await refuses(rp, Lie.ID_TOKEN_OF_LAST_WEEK, check="iat")
+
+
 @case("invalid-access-denied-test")
 async def a_no(rp: RelyingParty) -> None:
     with pinged(rp) as pings:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import httpx
 
 from authflow.testing import Lie
@@ -65,6 +68,20 @@ async def scheme_in_any_case(rp: RelyingParty) -> None:
     at.dev.dpop_nonces = False
     assert answer.status_code == 200
     assert at.dev.count("api") == 2
+
+
+@case("invalid-openbanking-intent-id")
+async def of_another_intent(rp: RelyingParty) -> None:
+    """A claim is asked for with the one value that is right, and comes with another."""
+    wish = {"id_token": {"openbanking_intent_id": {"value": "the-intent", "essential": True}}}
+
+    def about(intent: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return lambda claims: {**claims, "openbanking_intent_id": intent}
+
+    with rp.dev.lie("id_token_claims", about("another-intent")):
+        await rp.refuses(check="openbanking_intent_id", reached="token", claims=wish)
+    with rp.dev.lie("id_token_claims", about("the-intent")):
+        await rp.signs_in(claims=wish)
 
 
 @case("ensure-jarm-signature-is-not-none")

@@ -8,7 +8,7 @@ from authflow.errors import ServerError, ValidationFailed
 from authflow.testing import Lie
 from tests.security.conftest import go
 
-from ..suite import RelyingParty, case
+from ..suite import FAPI2_REFRESH, RelyingParty, case
 
 
 @case("userinfo-bearer-header")
@@ -58,7 +58,7 @@ async def an_error_by_form(rp: RelyingParty) -> None:
     )
 
 
-@case("refresh-token", "refresh-token-test")
+@case("refresh-token", FAPI2_REFRESH)
 async def a_renewal(rp: RelyingParty) -> None:
     session = await rp.signs_in()
     before = (await go(session.token())).access_token
