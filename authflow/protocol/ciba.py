@@ -92,6 +92,8 @@ def read_ping(authorization: str, body: bytes | str | Mapping[str, Any]) -> tupl
             body = decode_object(body, "ping")
         except ResponseInvalid:
             raise _rejected("is no JSON object") from None
+    if not isinstance(body, Mapping):  # a framework has read it
+        raise _rejected("is no JSON object")
     try:
         code = grant_text(body, "auth_req_id", "ping")
     except ResponseInvalid:

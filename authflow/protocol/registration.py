@@ -22,7 +22,8 @@ from ..records import Redacted
 from .messages import ServerMetadata
 from .reading import error_of, is_number, read_object
 from .step import Limits, build_request
-from .urls import check_endpoint, host_of, is_loopback, origin_of
+from .token import TOKEN_CHARACTERS
+from .urls import check_endpoint, check_redirect_uri, host_of, is_loopback, origin_of
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -125,13 +126,14 @@ def build_registration_request(
 
 
 def client_members(client: ClientMetadata, metadata: ServerMetadata, redirect_uri: str) -> dict[str, Any]:
-    """The members of a registration request."""
-    kind = client.application_type or choose_application_type(redirect_uri)
+    """The members of a registration request. Raises `InsecureURL`."""
+    uris = [check_redirect_uri(uri) for uri in client.redirect_uris or (redirect_uri,)]
+    kind = client.application_type or choose_application_type(uris[0])
     own = {name: value for name, value in msgspec.to_builtins(client).items() if name not in _NOT_SENT}
     return {
         **client.more,
         **own,
-        "redirect_uris": list(client.redirect_uris or (redirect_uri,)),
+        "redirect_uris": uris,
         "grant_types": list(client.grant_types),
         "response_types": ["code"],
         "application_type": kind,
@@ -142,14 +144,16 @@ def client_members(client: ClientMetadata, metadata: ServerMetadata, redirect_ur
 def client_id_document(client: ClientMetadata, *redirect_uris: str) -> dict[str, Any]:
     """What to serve as JSON at `client_id_metadata_url`: the application's metadata, its own URL as `client_id`.
 
-    Raises `ConfigurationError`.
+    Raises `ConfigurationError`, `InsecureURL`.
     """
     url = check_client_id_url(client.client_id_metadata_url or "")
     uris = client.redirect_uris or redirect_uris
     if not uris:
         raise ConfigurationError("A client id document lists the redirect URIs.", hint="Pass redirect_uris=(…).")
-    members = client_members(client, ServerMetadata(token_endpoint_auth_methods_supported=("none",)), uris[0])
-    return {"client_id": url, **members, "redirect_uris": list(uris), "token_endpoint_auth_method": "none"}
+    listing = msgspec.structs.replace(client, redirect_uris=uris)
+    members = client_members(listing, ServerMetadata(token_endpoint_auth_methods_supported=("none",)), uris[0])
+    members = {name: value for name, value in members.items() if not name.startswith("client_secret")}  # draft §4.1
+    return {**members, "client_id": url, "token_endpoint_auth_method": "none"}
 
 
 def check_client_id_url(url: str) -> str:
@@ -259,7 +263,11 @@ def _build(
 
 
 def _bearer(token: str | None) -> dict[str, str]:
-    return {} if token is None else {"authorization": f"Bearer {token}"}
+    if token is None:
+        return {}
+    if not TOKEN_CHARACTERS.fullmatch(token):
+        raise ConfigurationError("initial_access_token is no token that a header can hold.", hint="Copy it anew.")
+    return {"authorization": f"Bearer {token}"}
 
 
 def _management(
@@ -267,6 +275,8 @@ def _management(
 ) -> tuple[str | None, str | None]:
     """Both or none; and only at an origin of this very server."""
     uri, token = _text(members, "registration_client_uri"), _text(members, "registration_access_token")
+    if token is not None and not TOKEN_CHARACTERS.fullmatch(token):
+        raise _invalid("has a registration_access_token that no header can hold")
     if uri is None or token is None:
         return None, token if uri is None else None
     check_endpoint(uri, allow_insecure_loopback=provider.allow_insecure_loopback)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LONGEST_CODE = 4096  # characters of a device_code or auth_req_id
 LONGEST_LIFETIME = 10 * 365 * 86_400.0  # seconds; what is said to live longer lives this long
 
-_TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+")  # RFC 6750 b64token and what providers add (| : !), no space
+TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+")  # RFC 6750 b64token and what providers add (| : !), no space
 _GRANT_CHARACTERS = re.compile(r"[\x20-\x7e]+")  # RFC 6749 §A.12, §A.17
 _TOKEN_TYPES = {"bearer": "Bearer", "dpop": "DPoP"}
 _READ = frozenset(
@@ -128,7 +128,7 @@ def read_token_response(provider: Provider, response: httpx.Response) -> TokenRe
 
 def token_response(members: Mapping[str, Any]) -> TokenResponse:
     """The members of a good answer, checked; what has no field here is in `extra`."""
-    access_token = _text(members, "access_token", _TOKEN_CHARACTERS)
+    access_token = _text(members, "access_token", TOKEN_CHARACTERS)
     if access_token is None:
         raise _invalid("has no access_token")
     check_granted_details(members)
@@ -145,7 +145,7 @@ def token_response(members: Mapping[str, Any]) -> TokenResponse:
         scope=_scope(members),
         expires_in=expires_in,
         refresh_token=_text(members, "refresh_token", _GRANT_CHARACTERS),
-        id_token=_text(members, "id_token", _TOKEN_CHARACTERS),
+        id_token=_text(members, "id_token", TOKEN_CHARACTERS),
         refresh_in=_seconds(members, "refresh_in"),
         extra={name: value for name, value in members.items() if name not in read},
     )

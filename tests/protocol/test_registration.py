@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authflow.errors import AuthflowError, InvalidClient, MissingEndpoint, NotSupported, OAuthError, ResponseInvalid
+from authflow.errors import (
+    AuthflowError,
+    ConfigurationError,
+    InsecureURL,
+    InvalidClient,
+    MissingEndpoint,
+    NotSupported,
+    OAuthError,
+    ResponseInvalid,
+)
 from authflow.protocol.registration import (
     ClientInformation,
     ClientMetadata,
@@ -18,6 +27,7 @@ from authflow.protocol.registration import (
     build_registration_request,
     choose_application_type,
     choose_auth_method,
+    client_id_document,
     keep_management,
     read_deletion_response,
     read_registration_response,
@@ -54,6 +64,29 @@ def test_the_request_says_who_asks_and_nothing_that_is_not_the_servers() -> None
         "response_types": ["code"], "application_type": "web", "token_endpoint_auth_method": "client_secret_basic",
     }  # fmt: skip
     assert "iat-1" not in repr(app)
+
+
+@pytest.mark.parametrize("token", ["tökén", "a b", "a\r\nb: c"])
+def test_a_token_that_no_header_can_hold_is_told_before_it_is_sent(token: str) -> None:
+    app = msgspec.structs.replace(APP, initial_access_token=token)
+    with pytest.raises(ConfigurationError) as caught:
+        build_registration_request(openid(), SERVER, app, "https://app.example/cb")
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "http://app.example/cb", "A://[", "", 7])
+def test_no_code_is_asked_for_at_a_place_that_is_none(uri: Any) -> None:
+    with pytest.raises(InsecureURL):
+        build_registration_request(openid(), SERVER, msgspec.structs.replace(APP, redirect_uris=(uri,)), "https://x/cb")
+
+
+def test_a_client_id_document_is_about_its_own_url_and_holds_no_secret() -> None:
+    url = "https://app.example/client.json"
+    app = msgspec.structs.replace(APP, client_id_metadata_url=url, more={"client_id": "c", "client_secret": "s"})
+    document = client_id_document(app, "https://app.example/cb", "https://app.example/second")
+    assert document["client_id"] == url
+    assert document["redirect_uris"] == ["https://app.example/cb", "https://app.example/second"]
+    assert "client_secret" not in document
 
 
 def test_a_server_without_registration_is_told_with_the_remedy() -> None:
@@ -117,6 +150,7 @@ def test_a_secret_that_a_public_client_was_given_is_not_kept() -> None:
         {"redirect_uris": {"a": 1}}, {"token_endpoint_auth_method": "tls_client_auth"},
         {"registration_client_uri": "https://evil.example/register/c-1"},
         {"registration_client_uri": f"{ISSUER}:444/register/c-1"},
+        {"registration_access_token": "tökén"}, {"registration_access_token": "a b"},
     ],
 )  # fmt: skip
 def test_an_answer_that_makes_no_sense_is_none(changes: dict[str, Any]) -> None:

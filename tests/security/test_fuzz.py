@@ -23,6 +23,7 @@ from authflow.errors import AuthflowError
 from authflow.operations.pending import load_pending, store_pending
 from authflow.protocol.callback import read_callback, read_parameters
 from authflow.protocol.challenge import read_challenges, read_resource_challenge, read_step_up
+from authflow.protocol.ciba import read_ciba_response, read_ping
 from authflow.protocol.device import read_device_response
 from authflow.protocol.discovery import read_metadata
 from authflow.protocol.id_token import verify_id_token
@@ -31,7 +32,12 @@ from authflow.protocol.jwks import read_jwks
 from authflow.protocol.logout_token import verify_logout_token
 from authflow.protocol.par import read_par_response
 from authflow.protocol.reading import retry_after
-from authflow.protocol.registration import read_registration_response
+from authflow.protocol.registration import (
+    ClientMetadata,
+    check_client_id_url,
+    client_id_document,
+    read_registration_response,
+)
 from authflow.protocol.resource import read_resource_metadata
 from authflow.protocol.revocation import read_revocation_response
 from authflow.protocol.token import read_token_response, to_token
@@ -154,6 +160,7 @@ DEVICE = {
     "device_code": "dc", "user_code": "AB-CD", "verification_uri": "https://id.example/d", "expires_in": 600,
     "interval": 5, "verification_uri_complete": "https://id.example/d?c=1", "verification_url": "https://x.example",
 }  # fmt: skip
+CIBA = {"auth_req_id": "r-1", "expires_in": 120, "interval": 5}
 PERSON = {
     "sub": "user-1", "id": 17, "name": "Ada", "email": "a@b.c", "email_verified": True, "picture": "https://p.example",
     "groups": ["a"], "data": {"user": {"id": 3}},
@@ -178,6 +185,7 @@ READERS: dict[str, tuple[Mapping[str, Any], Callable[[Any, httpx.Response], Any]
     "groups": (PERSON, lambda provider, came: read_groups(openid(groups_claim="groups"),
                                                           read_userinfo_response(provider, came))),
     "device": (DEVICE, read_device_response),
+    "ciba": (CIBA, read_ciba_response),
     "par": ({"request_uri": "urn:x:1", "expires_in": 60}, read_par_response),
     "introspection": ({"active": True, "exp": 5}, read_introspection_response),
     "revocation": ({}, read_revocation_response),
@@ -216,6 +224,71 @@ _PAIRS = st.lists(st.tuples(st.sampled_from(_NAMES), words), max_size=8)
 def test_a_callback_is_read_or_refused(came: Any) -> None:
     holds(lambda: read_callback(came, PROVIDERS), len(str(came)))
     holds(lambda: read_parameters(came, ("iss", "sid", "state")), len(str(came)))
+
+
+_TOKEN = "t" * 43
+_AUTHORIZATION = st.one_of(
+    words,
+    st.text(max_size=200),
+    st.binary(max_size=60),
+    st.sampled_from(["Bearer ", "bearer  ", "DPoP ", "Basic "]).flatmap(
+        lambda scheme: st.sampled_from([_TOKEN, _TOKEN + " " + _TOKEN, "t" * 4000, ""]).map(lambda it: scheme + it)
+    ),
+)
+_PING = st.one_of(
+    bent(CIBA),
+    plain_json.map(lambda it: json.dumps(it).encode("utf-8", "surrogatepass")),
+    st.binary(max_size=200),
+    deep,
+    st.text(max_size=200),
+    st.dictionaries(words, plain_json, max_size=4),
+    plain_json,
+    st.just(b" " * 1_000_000),
+)
+
+
+@fuzzed
+@given(_AUTHORIZATION, _PING)
+def test_a_ping_is_read_or_refused(authorization: Any, body: Any) -> None:
+    holds(lambda: read_ping(authorization, body), len(str(authorization)) + len(str(body)))
+    holds(lambda: read_ping(f"Bearer {_TOKEN}", body), len(str(body)))
+
+
+@fuzzed
+@given(_AUTHORIZATION, _PING)
+def test_a_ping_that_nobody_waits_for_ends_nothing(authorization: Any, body: Any) -> None:
+    from authflow import SessionManager
+
+    with SessionManager([openid()], single_user=True) as manager:
+        for token in (authorization, f"Bearer {_TOKEN}"):
+            holds(lambda token=token: manager.ciba_notification(token, body), len(str(body)))
+
+
+# ── how the application presents itself ──────────────────────────────────────────────────────────────
+
+_URLS = st.one_of(
+    words,
+    st.text(max_size=200),
+    st.lists(st.sampled_from(["https://", "http://", "app.example", "/", "/..", "/.", "?", "#", "@", "[", "]", ":",
+                              "%2e", "client.json", "\n", "é", "\ud800"]), max_size=8).map("".join),
+    plain_json,
+)  # fmt: skip
+
+
+@fuzzed
+@given(_URLS, _URLS, st.dictionaries(st.one_of(words, st.sampled_from(["client_id", "client_secret"])), plain_json))
+def test_a_client_id_document_is_made_or_refused(url: Any, redirect_uri: Any, more: Mapping[str, Any]) -> None:
+    came = len(str((url, redirect_uri, more)))
+    holds(lambda: check_client_id_url(url), came)
+
+    def made() -> Any:
+        client = ClientMetadata(client_name="App", client_id_metadata_url=url, more=dict(more))
+        document = client_id_document(client, redirect_uri)
+        assert (document["client_id"], document["redirect_uris"]) == (url, [redirect_uri])
+        assert "client_secret" not in document
+        return json.dumps(document)
+
+    holds(made, came)
 
 
 @fuzzed
