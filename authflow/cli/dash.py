@@ -58,8 +58,8 @@ def show(screen: Screen, running: Running, *, no_open: bool) -> None:
         screen.line("  ", (link, "head"))
     else:
         screen.line(f"The dashboard is in your browser, at {running.url}")
-    screen.line(("Enter: another link. Ctrl-C: the end.", "dim"))
     with suppress(KeyboardInterrupt):
+        screen.line(("Enter: another link. Ctrl-C: the end.", "dim"))
         for _ in sys.stdin:
             screen.line("  ", (running.launch_url(), "head"))
         if not sys.stdin.isatty():  # nobody types here: it runs until it is stopped

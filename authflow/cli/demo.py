@@ -1,23 +1,24 @@
-"""`authflow demo`: the whole life of three logins on this machine, and whether every step of it happened.
+"""`authflow demo`: three providers on this machine. On a terminal a human plays with them (`showcase.py`); elsewhere
+the whole life of three logins goes by, and it is seen whether every step of it happened.
 
 Three development providers are served on loopback. Each login goes the real way: authorization URL, login page,
-redirect to a listener on 127.0.0.1, code exchange, validation. A human signs in where there is one with a screen;
-otherwise a scripted user does, over the same HTTP.
+redirect to a listener on 127.0.0.1, code exchange, validation. A scripted user signs in, over the same HTTP as a
+browser.
 
 Rule 1: nothing is said to have happened that was not checked, with the provider where it can know.
-Rule 2: nothing is left behind, however it ends: no thread, no port, no file.
+Rule 2: nothing is left behind, however it ends: no thread, no port, and of files only the page with the traces.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,15 +26,16 @@ import click
 
 from ..chart import State
 from ..errors import LoginDenied
+from . import showcase
 from .checks import Checks, StepFailed, check
 from .screen import Screen, name, told
+from .workspace import state_folder
 
 if TYPE_CHECKING:
     from ..manager import SessionManager
     from ..session import Session
     from ..testing import DevProvider, ScriptedBrowser
 
-WAIT_FOR_HUMAN: Final = 300.0
 DENIED: Final = "globex"
 PLANNED: Final = (
     "signed in", "named the user", "called the API", "renewed the token", "called the API anew", "signed out"
@@ -41,17 +43,25 @@ PLANNED: Final = (
 
 
 @click.command("demo")
-@click.option("--headless", is_flag=True, help="A scripted user signs in; no browser opens.")
-@click.option("--deny", is_flag=True, help=f"At {DENIED} the user says no, and the login fails as it should.")
-def command(headless: bool, deny: bool) -> None:
-    """Sign in to three providers on this machine and watch every state and signal.
+@click.option("--headless", is_flag=True, help="No dashboard: a scripted user does it all, and each step is checked.")
+@click.option("--deny", is_flag=True, help=f"Headless, and at {DENIED} the user says no, as a user may.")
+@click.option("--no-open", is_flag=True, help="Print the link to the dashboard; open no browser.")
+@click.option(
+    "--save", "page", type=click.Path(dir_okay=False, path_type=Path),
+    help="Headless: where the page with the traces goes; by default into your state folder.",
+)  # fmt: skip
+def command(headless: bool, deny: bool, no_open: bool, page: Path | None) -> None:
+    """Play with three providers on this machine and watch every state and signal.
 
-    Two OpenID Connect providers and one like GitHub are started on 127.0.0.1. You sign in with your browser, or,
-    where there is none, a scripted user does. Then the API is called, the tokens are renewed, and all sign out.
-    The exit status is 0 only if every step happened.
+    Two OpenID Connect providers and one like GitHub are started on 127.0.0.1, and the dashboard opens: sign in,
+    refresh, sign out, say no, let a token expire, pull a provider's plug. Ctrl-C ends it all.
+
+    Without a terminal, or with --headless, a scripted user signs in, calls the API, renews the tokens and signs out;
+    the traces are written as a page. The exit status is 0 only if every step happened.
 
     \b
     Example:
+        authflow demo
         authflow demo --headless
     """
     from . import install, missing
@@ -60,37 +70,41 @@ def command(headless: bool, deny: bool) -> None:
         click.echo(f"The demo needs what is not installed here. Type:\n\n    {install('demo')}", err=True)
         sys.exit(2)
     logging.getLogger("authflow").addHandler(logging.NullHandler())  # the demo says itself what it starts
-    sys.exit(run(headless, deny))
-
-
-def run(headless: bool, deny: bool) -> int:
-    """The demo; returns the exit status."""
     screen = Screen()
-    why_scripted = "" if headless else _no_human(screen)
-    scripted = headless or bool(why_scripted)
+    human = screen.terminal and sys.stdin.isatty() and not (headless or deny or page)
+    sys.exit(play(screen, no_open) if human else run(screen, headless or deny, deny, page))
+
+
+def play(screen: Screen, no_open: bool) -> int:
+    """The demo for a human; returns the exit status."""
     before = set(threading.enumerate())
-    with _stage(screen, scripted, deny) as demo:
-        demo.welcome(why_scripted)
+    screen.line(("authflow demo", "head"), ": three providers on this machine, one session manager, one dashboard.")
+    screen.line("Ada and Grace have signed in. Alan, or whoever you are, signs in there: there is no password.")
+    screen.line("")
+    ports = showcase.run(screen, providers(), no_open)
+    try:
+        left = _nothing_left(before, ports)
+    except StepFailed as error:
+        screen.line(("✗ ", "bad"), f"{error}")
+        return 1
+    screen.line(("✓ ", "good"), f"Ended: {left}.")
+    return 0
+
+
+def run(screen: Screen, asked: bool, deny: bool, page: Path | None) -> int:
+    """The demo by script; returns the exit status. `asked`: it was, and not only for want of a human."""
+    before = set(threading.enumerate())
+    with _stage(screen, deny) as demo:
+        demo.welcome("" if asked else "This is not a terminal")
         demo.sign_in()
         demo.show_sessions()
         demo.call_the_api("Call the API: httpx.get(url, auth=session.auth)", "called the API")
         demo.renew()
         demo.call_the_api("Call the API with the new token", "called the API anew")
         demo.sign_out()
+        demo.save_traces(page or state_folder() / "demo.html")
     demo.checks.expect("at last", "left nothing behind", _nothing_left, before, demo.ports)
     return demo.verdict()
-
-
-def _no_human(screen: Screen) -> str:
-    """Why no human can be asked here; empty when one can."""
-    from ..agents import surroundings
-
-    here = surroundings()
-    if not (screen.terminal and sys.stdin.isatty()):
-        return "This is not a terminal"
-    if here.ci or not (here.display or os.environ.get("BROWSER")):
-        return here.reason
-    return ""
 
 
 def _nothing_left(before: set[threading.Thread], ports: list[int]) -> str:
@@ -114,31 +128,35 @@ class Place:
     name: str
     provider: DevProvider
     login: str
-    browser: ScriptedBrowser | None
+    browser: ScriptedBrowser
 
     @property
     def api(self) -> str:
         return f"{self.provider.url}/api/me"
 
 
-@contextmanager
-def _stage(screen: Screen, scripted: bool, deny: bool) -> Iterator[Demo]:
-    """Three providers, a manager and what signs in; all of it ends with the block."""
-    from ..manager import SessionManager
-    from ..testing import DevProvider, ScriptedBrowser
+def providers() -> list[showcase.Made]:
+    """The three of them, each with who signs in there."""
+    from ..testing import DevProvider
 
-    made = [
+    return [
         ("acme", "ada", DevProvider(label="Acme", rotation="strict")),
-        (DENIED, "grace", DevProvider(label="Globex", algorithm="ES256", rotation="grace")),
+        (DENIED, "grace", DevProvider(label="Globex", algorithm="ES256", rotation="grace", access_token_ttl=90.0)),
         ("octo", "alan", DevProvider(label="Octo Hub", style="github", refresh_tokens=True)),
     ]
+
+
+@contextmanager
+def _stage(screen: Screen, deny: bool) -> Iterator[Demo]:
+    """Three providers, a manager and what signs in; all of it ends with the block."""
+    from ..manager import SessionManager
+    from ..testing import ScriptedBrowser
+
     with ExitStack() as stack:
         places = []
-        for key, login, provider in made:
+        for key, login, provider in providers():
             stack.enter_context(provider.serve())
-            browser = None
-            if scripted:
-                browser = stack.enter_context(ScriptedBrowser(user=login, deny=deny and key == DENIED))
+            browser = stack.enter_context(ScriptedBrowser(user=login, deny=deny and key == DENIED))
             places.append(Place(key, provider, login, browser))
         manager = stack.enter_context(SessionManager([place.provider.settings(place.name) for place in places]))
         yield Demo(screen, manager, places, deny)
@@ -167,17 +185,11 @@ class Demo:
 
     def welcome(self, why_scripted: str) -> None:
         self.screen.line(("authflow demo", "head"), ": three providers on this machine, one session manager.")
-        if why_scripted:
-            self.screen.line(f"{why_scripted}: a scripted user signs in, over the same HTTP as a browser.")
-        elif self.places[0].browser is not None:
-            self.screen.line("A scripted user signs in, over the same HTTP as a browser.")
-        else:
-            self.screen.line("Your browser opens. Sign in as anybody: there is no password. Ctrl-C ends the demo.")
+        why = f"{why_scripted}: a" if why_scripted else "A"
+        self.screen.line(f"{why} scripted user signs in, over the same HTTP as a browser.")
         self.screen.line("")
         kind = {"oidc": "OpenID Connect", "github": "OAuth 2.0, like GitHub"}
-        rows = [
-            [p.name, kind[p.provider.style], p.provider.url, p.login if p.browser else "you"] for p in self.places
-        ]
+        rows = [[p.name, kind[p.provider.style], p.provider.url, p.login] for p in self.places]
         self.screen.table(["provider", "kind", "at", "signs in"], rows)
 
     def sign_in(self) -> None:
@@ -191,11 +203,7 @@ class Demo:
     def _login(self, place: Place) -> Session:
         from ..agents import Loopback
 
-        if place.browser is None:
-            self.screen.moment(name(place.name), "  waiting for you in the browser")
-        return self.manager[place.name].login(
-            agent=Loopback(open_url=place.browser), timeout=WAIT_FOR_HUMAN if place.browser is None else 30.0
-        )
+        return self.manager[place.name].login(agent=Loopback(open_url=place.browser), timeout=30.0)
 
     def _signed_in(self, place: Place) -> str:
         mark = len(self.heard)
@@ -210,15 +218,12 @@ class Demo:
         user = self.manager[place.name].user
         check(user is not None and bool(user.name), "the provider named nobody")
         known = place.provider.user(place.login)
-        if user is None or (place.browser is not None and (known is None or user.name != known.name)):
+        if user is None or known is None or user.name != known.name:
             raise StepFailed("it is somebody else")
         return f"hello {told(user.name)}" + (f", {told(user.email)}" if user.email else "")
 
     def _denied(self, place: Place) -> str:
         mark = len(self.heard)
-        if place.browser is None:
-            wish = f"  this time press Deny or Cancel at {place.provider.label}"
-            self.screen.moment(name(place.name), wish)
         try:
             self._login(place)
         except LoginDenied as error:
@@ -292,11 +297,22 @@ class Demo:
         return "; ".join(parts)
 
     def _session_ended(self, place: Place) -> str:
-        if place.browser is None:
-            return f"the logout page of {place.provider.label} is in your browser"
         page = place.browser.result()
         check(page.status == 200, f"the provider's logout page answered {page.status}")
         return f"{place.provider.label}'s own session ended"
+
+    def save_traces(self, page: Path) -> None:
+        """Everything that was recorded, as one page."""
+        trace = self.manager.trace
+        if trace is None:
+            return
+        try:
+            page.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            trace.save(page)
+        except OSError as error:
+            self.screen.line(("The page with the traces", "head"), f" could not be written: {error.strerror or error}.")
+            return
+        self.screen.headline(f"Every login, step by step, with a replay: {page}")
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 

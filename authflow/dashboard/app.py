@@ -237,7 +237,7 @@ class Dashboard:
             "actions": self._allow_actions,
             "sign_in": self._allow_actions and self._actions.signs_in,
             "switches": [
-                {"name": one.name, "label": one.label, "turned": one.turned, "help": one.help,
+                {"name": one.name, "label": one.label, "turned": one.turned, "help": one.help, "group": one.group,
                  "on": self._turned.get(one.name, False)}
                 for one in self._switches.values()
             ],

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 
 class Switch(NamedTuple):
-    """A button above the sessions. `turn(on)` is called on a thread; `on` is None for a button that has no two states.
-    `turned` is the label of one that is on."""
+    """A button above the sessions. `turn(on)` is called on a thread. `turned` is the label of one that is on; without
+    one it has no two states, and `on` is always true. Those of one `group` stand together."""
 
     name: str
     label: str
     turn: Callable[[bool], object]
     turned: str = ""
     help: str = ""
+    group: str = ""

@@ -1,4 +1,4 @@
-"""`authflow demo`, as typed: without a human, with one (played), interrupted, and with a step that does not happen."""
+"""`authflow demo`, as typed: without a human, with one (played), and with a step that does not happen."""
 
 from __future__ import annotations
 
@@ -9,22 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .conftest import ROOT
 
 posix = pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is needed")
-
-BROWSER = """
-import os, sys
-if os.fork():
-    os._exit(0)  # a launcher returns at once, the browser lives on
-from authflow.testing import ScriptedBrowser
-with ScriptedBrowser(user="ada") as browser:
-    browser.go(sys.argv[-1])
-"""
-
 
 def on_a_terminal(code: str, env: dict[str, str], stop_at: str = "", seconds: float = 60) -> tuple[int, str]:
     """Runs Python `code` on a pseudo-terminal; Ctrl-C once `stop_at` was seen. Exit status and output."""
@@ -142,44 +133,95 @@ def test_a_step_that_did_not_happen_fails_the_demo(fault: str, said: str) -> Non
     assert re.search(r"^\d+ of 19 steps happened\.$", told.stdout, re.M)
 
 
-@posix
-def test_on_a_terminal_without_a_display_it_says_who_signs_in() -> None:
-    status, seen = on_a_terminal(
-        "import sys; from authflow.cli import main; sys.exit(main(['demo']))",
-        {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""},
-    )
+def test_the_traces_are_one_page_with_every_story(authflow, tmp_path: Path) -> None:
+    told = authflow("demo", "--headless", "--save", "shown/demo.html")
 
-    assert status == 0
-    assert "a scripted user signs in" in seen
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "shown/demo.html" in told.stdout
+    page = (tmp_path / "shown" / "demo.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 9  # a login, a refresh and a sign-out of each
+    assert "default-src 'none'" in page
+
+
+def test_a_page_that_cannot_be_written_fails_nothing(authflow, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = authflow("demo", "--headless", "--save", "file/demo.html")
+
+    assert told.returncode == 0
+    assert "could not be written" in told.stdout
+
+
+PLAY = """
+import sys, threading
+from authflow.cli import main
+try:
+    status = main(["demo"])
+except SystemExit as ended:
+    status = ended.code
+print("left:", [thread.name for thread in threading.enumerate()])
+sys.exit(status)
+"""
+
+
+@posix
+def test_on_a_terminal_it_serves_the_dashboard_until_ctrl_c_and_leaves_nothing() -> None:
+    env = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
+    status, seen = on_a_terminal(PLAY, env, stop_at="Enter: another link")
+
+    assert status == 0, seen
+    assert "Open this link; it works once:" in seen
+    assert re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{43}", seen)
+    assert seen.count("on_login") == 2
+    assert "Ended: every thread and every port of the demo is closed" in seen
+    assert "left: ['MainThread']" in seen
     assert "\x1b[" in seen  # colour
 
 
 @posix
-def test_with_a_terminal_and_a_browser_the_human_signs_in(tmp_path: Path) -> None:
+def test_on_a_terminal_with_a_browser_it_opens_the_dashboard_there(tmp_path: Path) -> None:
     script = tmp_path / "browser.py"
-    script.write_text(BROWSER)
+    script.write_text("import sys; open(sys.argv[1], 'w').write(sys.argv[-1])")
+    env = {"DISPLAY": "", "BROWSER": f"{sys.executable} {script} {tmp_path / 'opened'}"}
 
-    status, seen = on_a_terminal(
-        "import sys; from authflow.cli import main; sys.exit(main(['demo']))",
-        {"DISPLAY": "", "BROWSER": f"{sys.executable} {script}", "PYTHONPATH": str(ROOT)},
-    )
+    status, seen = on_a_terminal(PLAY, env, stop_at="Enter: another link")
 
     assert status == 0, seen
-    assert "Your browser opens." in seen
-    assert seen.count("waiting for you in the browser") == 3
-    assert seen.count("hello Ada Lovelace") == 3
-    assert "All 19 steps happened." in seen
+    assert "The dashboard is in your browser" in seen
+    opened = (tmp_path / "opened").read_text()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#[\w-]{43}", opened)
+    assert opened.partition("#")[2] not in seen
 
 
-@posix
-def test_ctrl_c_while_a_human_is_awaited_leaves_no_thread_behind() -> None:
-    status, seen = on_a_terminal(
-        "import sys, threading; from authflow.cli import main; status = main(['demo']);"
-        "print('left:', [t.name for t in threading.enumerate()]); sys.exit(status)",
-        {"DISPLAY": "", "BROWSER": "true"},
-        stop_at="waiting for you in the browser",
-    )
+def test_a_human_signs_in_pulls_a_plug_puts_it_back_and_lets_a_token_expire(chromium) -> None:
+    from authflow.cli import demo, showcase
+    from authflow.cli.screen import Screen
+    from tests.dashboard.visiting import ROW, visit
 
-    assert status == 130
-    assert "Interrupted." in seen
-    assert "left: ['MainThread']" in seen
+    async def play(page: Any) -> Any:
+        row = page.locator(ROW).filter(has_text="Octo Hub")
+        async with page.context.expect_page() as opened:
+            await row.get_by_role("button", name="Sign in").click()
+        login = await opened.value
+        await login.get_by_role("button", name="Alan Turing").click()
+        await login.get_by_role("button", name=re.compile("^(Allow|Authorize)")).click()
+        await row.filter(has_text="Authenticated").wait_for()
+
+        acme, switches = page.locator(ROW).filter(has_text="Acme"), page.get_by_role("group", name="Acme")
+        await switches.get_by_role("button", name="Pull plug").click()
+        await switches.get_by_role("button", name="Put plug back").wait_for()
+        await acme.get_by_role("button", name="Refresh now").click()
+        await acme.locator(".trouble").wait_for()
+        await switches.get_by_role("button", name="Put plug back").click()
+        await switches.get_by_role("button", name="Pull plug").wait_for()
+        await acme.get_by_role("button", name="Refresh now").click()
+        await acme.filter(has_text="here").wait_for()
+        await acme.locator(".trouble").wait_for(state="detached")
+        await switches.get_by_role("button", name="Withdraw grants").click()
+        await acme.get_by_role("button", name="Refresh now").click()
+        await acme.locator(".trouble").wait_for()
+        await page.get_by_role("group", name="Globex").get_by_role("button", name="Expire token").click()
+        await page.locator(ROW).filter(has_text="Globex").filter(has_text="Logged out").wait_for()
+
+    with showcase.stage(Screen(), demo.providers()) as (running, ports):
+        visit(chromium, running.launch_url(), play)
+    assert len(set(ports)) == 4

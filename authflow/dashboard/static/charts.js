@@ -1,12 +1,12 @@
 // Three small drawings: how long renewals took, what went well and failed by hour, how long in each state.
 
-import { $, el, shape, span, clock } from './dom.js'
+import { $, el, shape, span, clock, now } from './dom.js'
 
 const WIDE = 360, HIGH = 120
 const STATES = ['idle', 'authorizing', 'exchanging', 'authenticated', 'refreshing', 'logged_out']
 
 export function charts(told) {
-  latency(told); hours(told); states(told)
+  latency(told); hours(told)
 }
 
 function put(name, told, ...what) {
@@ -42,7 +42,10 @@ function hours({ hours }) {
   })))
 }
 
-function states({ states, since }) {
+// The numbers are those of `at`; since then every session has gone on in its state.
+export function states({ states: then, since, at }, rows) {
+  const states = { ...then }, more = Math.max(0, now() - at)
+  for (const row of rows.values()) states[row.state] += more
   const all = STATES.reduce((sum, name) => sum + (states[name] ?? 0), 0)
   if (all < 1) return none('states', `Nothing since ${clock(since)}.`)
   const parts = STATES.filter(name => states[name] >= .05)

@@ -4,11 +4,12 @@ import { $, el, setClock, now, span, clock, words } from './dom.js'
 import { Closed, enter, listen, post, get } from './stream.js'
 import { Table } from './table.js'
 import { Detail, line } from './detail.js'
-import { charts } from './charts.js'
+import { charts, states } from './charts.js'
 import * as cells from './cells.js'
 
 const STATES = ['authenticated', 'refreshing', 'authorizing', 'exchanging', 'idle', 'logged_out']
 const MOST_EVENTS = 60
+let shown = null // what the charts were drawn from
 let about = { actions: false, sign_in: false, switches: [] }, health = { well: true, store: '' }
 
 const may = () => about.actions
@@ -31,7 +32,8 @@ function change(told, whole) {
   setClock(told.at)
   for (const row of told.rows) if (!about.sign_in) row.actions = row.actions.filter(name => name !== 'sign_in')
   table.set(told.rows, told.gone, whole)
-  tiles(); chips(); charts(told.charts); events(told.events, whole)
+  shown = { ...told.charts, at: told.at }
+  chips(); charts(shown); events(told.events, whole); tick()
   if (whole || told.rows.some(row => row.id === detail.id)) detail.changed()
 }
 
@@ -73,7 +75,7 @@ function events(more, whole) {
   heard.splice(0, Math.max(0, heard.length - MOST_EVENTS))
   const shown = heard.length ? heard.toReversed().map(event => {
     const made = line(event)
-    made.querySelector('time').after(el('b', {}, [event.provider, event.account].filter(Boolean).join(' · ')))
+    made.querySelector('time').after(el('b', {}, [table.rows.get(event.id)?.label ?? event.provider, event.account].filter(Boolean).join(' · ')))
     return made
   }) : [el('li', { class: 'none' }, 'Nothing since this dashboard was started.')]
   $('events').replaceChildren(...shown)
@@ -112,8 +114,8 @@ function notice(text, more = '', kind = '') {
   const box = $('notices'), host = $('detail').open ? $('detail') : document.body
   if (box.parentNode !== host) host.append(box) // above a dialog, which would cover it
   box.append(made)
-  while (box.children.length > 4) box.firstChild.remove()
-  if (kind !== 'bad' && more === '') setTimeout(() => made.remove(), 7000)
+  while (box.children.length > 3) box.firstChild.remove()
+  if (kind !== 'bad' && more === '') setTimeout(() => made.remove(), 5000)
 }
 
 async function copy(row) {
@@ -139,14 +141,15 @@ $('all').addEventListener('click', () => {
 
 function switches() {
   $('switches').hidden = !about.switches.length
-  $('switches').replaceChildren(...about.switches.map(one => {
+  const groups = Map.groupBy(about.switches, one => one.group)
+  $('switches').replaceChildren(...[...groups].map(([name, ones]) => el('div', { role: 'group', 'aria-label': name || 'Switches' }, name ? el('b', {}, name) : '', ...ones.map(one => {
     const button = el('button', { type: 'button', title: one.help, 'aria-pressed': one.turned ? String(one.on) : undefined }, one.on && one.turned ? one.turned : one.label)
     button.addEventListener('click', async () => {
       try { one.on = (await post('api/switch', { name: one.name, on: one.turned ? !one.on : true })).on } catch (error) { return say(error) }
-      if (one.turned) { button.setAttribute('aria-pressed', String(one.on)); button.textContent = one.on ? one.turned : one.label } else notice(`${one.label}: done.`)
+      if (one.turned) { button.setAttribute('aria-pressed', String(one.on)); button.textContent = one.on ? one.turned : one.label } else notice(`${[one.group, one.label].filter(Boolean).join(': ')}. Done.`)
     })
     return button
-  }))
+  }))))
 }
 
 $('find').addEventListener('input', () => { table.filter = $('find').value; table.root.scrollTop = 0; table.arrange() })
@@ -155,11 +158,13 @@ addEventListener('keydown', event => {
 })
 
 // What moves with the clock: each second while something runs out soon, else seldom; not at all out of sight.
+let ticking = 0
 function tick() {
+  clearTimeout(ticking)
   if (!document.hidden) {
-    table.tick(); tiles()
+    table.tick(); tiles(); if (shown) states(shown, table.rows)
     const near = [...table.made.values()].some(({ row }) => row.live && row.expires_at !== null && row.expires_at - now() < 180 && row.expires_at > now() || row.deadline || now() - row.since < 120)
-    setTimeout(tick, near ? 1000 : 10000)
+    ticking = setTimeout(tick, near ? 1000 : 10000)
   } else document.addEventListener('visibilitychange', tick, { once: true })
 }
 
@@ -177,7 +182,6 @@ function link(how) {
 try {
   await enter()
   $('open').hidden = false
-  tick()
   await listen(on, link)
 } catch (error) {
   closed(error instanceof Closed ? error.message : 'The dashboard does not answer. Is it still running?')
