@@ -35,7 +35,6 @@ from .errors import (
     OAuthError,
     Recovery,
     RedirectRefused,
-    ResponseInvalid,
     Sent,
     ServerError,
     ServiceUnavailable,
@@ -175,7 +174,7 @@ class Answer(StrEnum):
 
     TOKENS = "tokens"
     REFUSED = "refused"  # invalid_grant: the refresh token is dead
-    NOT_PROCESSED = "not_processed"  # not sent, 503, an OAuth error, or a 4xx without one: the token was not used
+    NOT_PROCESSED = "not_processed"  # not sent, 429, 503, or an OAuth error: the token was not used
     CONFIGURATION = "configuration"  # invalid_client and the like: renewing waits for the remedy
     SILENCE = "silence"  # cut off, 5xx, garbage: the token may be used or not
 
@@ -197,8 +196,6 @@ def classify(error: AuthflowError) -> Answer:
     if isinstance(error, _CONFIGURATION):
         return Answer.CONFIGURATION
     if error.sent is Sent.NO or isinstance(error, ServiceUnavailable):
-        return Answer.NOT_PROCESSED
-    if isinstance(error, ResponseInvalid) and not error.carried_out:
         return Answer.NOT_PROCESSED
     if isinstance(error, OAuthError) and not (isinstance(error, ServerError) and error.sent is Sent.UNKNOWN):
         if error.recovery is Recovery.SIGN_IN_AGAIN:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from .drive import AsyncShell, Op, SyncShell
-from .errors import AuthflowError, ConfigurationError, InvalidCall, NotSupported, UnknownProvider, whereabouts
+from .errors import AuthflowError, ConfigurationError, InvalidCall, UnknownProvider, whereabouts
 from .operations.sourcing import SourceCore, renew_source, source_token
 from .protocol.grants import (
     ACCESS_TOKEN,
@@ -249,8 +249,7 @@ class Sources(Generic[K]):
         """Tokens for the application itself, at the provider `name` (RFC 6749 §4.4).
 
         `resource`: the APIs that they are for (RFC 8707). The same arguments give the same source. Raises
-        `ConfigurationError` for a public client, `NotSupported` (as the others do) for a provider that finds its server
-        or registers its client at the first login.
+        `ConfigurationError` for a public client.
         """
         key = (name, _listed(scope, "scope"), _listed(resource, "resource"))
         found = self._by_scope.get(key)
@@ -308,10 +307,4 @@ def _provider(house: House, name: str) -> Provider:
     if name not in house.providers:
         known = ", ".join(house.providers) or "none"
         raise UnknownProvider(f"There is no provider named {name!r}.", hint=f"Configured providers: {known}.")
-    provider = house.providers[name]
-    if provider.enrols:
-        raise NotSupported(
-            f"{name!r} finds its server, or registers its client, at the first login; a token source makes none.",
-            hint="For back ends, configure one beside it: OpenIDConnect(issuer, client_id, client_secret, name=…).",
-        )
-    return provider
+    return house.providers[name]

@@ -163,6 +163,30 @@ def test_the_lines_for_a_web_framework_that_is_not_here_run() -> None:
     assert run(bridge("integrations.web")) == ["303 __Host-login-"]
 
 
+FLET = """
+import asyncio
+from authflow.integrations.flet import FletLogins
+from tests.integrations.flet.application import on_the_desktop
+
+async def click(logins, main):
+    async with on_the_desktop(main) as client:
+        client.opens = ada
+        await client.click("Sign in")
+        await client.until_said("Ada Lovelace")
+        await client.click("Sign out")
+        await client.until_said("bye")
+        print("signed in and out")
+    await logins.manager.close()
+
+FletLogins.run = lambda logins, main: asyncio.run(click(logins, main))
+"""
+
+
+def test_the_lines_for_flet_run() -> None:
+    pytest.importorskip("flet", reason="pip install 'authflow-sessions[flet]'")
+    assert run(FLET + bridge("integrations.flet")) == ["signed in and out"]
+
+
 QT = """
 import authflow.integrations.qt as bridge
 from PySide6.QtCore import QTimer

@@ -122,7 +122,6 @@ def test_retry_after_is_a_floor_and_is_capped(asked: float, given: float) -> Non
         (DeadlineExceeded("late", sent=Sent.UNKNOWN), Answer.SILENCE),
         (ConnectFailed("cut", sent=Sent.UNKNOWN), Answer.SILENCE),
         (ResponseInvalid("HTML"), Answer.SILENCE),
-        (ResponseInvalid("an empty 400", carried_out=False), Answer.NOT_PROCESSED),
     ],
     ids=lambda value: value if isinstance(value, Answer) else f"{type(value).__name__} {value.code} {value.sent}",
 )

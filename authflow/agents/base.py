@@ -30,7 +30,8 @@ class Page(msgspec.Struct, frozen=True):
 
     `html` is the application's own complete page; it is sent as it is, and only when `ok`. `neutral` marks a
     page that knows no outcome: neither ✓ nor ✗ is shown. `onward` are the ways on, as (words, URL): the
-    application's own pages, never what a provider or a visitor named.
+    application's own pages, never what a provider or a visitor named. `closes` ends a window that the application
+    opened itself; another one stays, and shows the page.
     """
 
     ok: bool
@@ -40,6 +41,7 @@ class Page(msgspec.Struct, frozen=True):
     html: str | None = None
     neutral: bool = False
     onward: tuple[tuple[str, str], ...] = ()
+    closes: bool = False
 
 
 CONTINUE = Page(

@@ -1,8 +1,9 @@
 """The page a browser shows when a login comes back: its true outcome, on one card, without foreign parts.
 
 Rule 1: every text is escaped and made printable; a provider's words never become markup or a link.
-Rule 2: nothing is loaded. The Content-Security-Policy allows this file's one style and its one script, by
-their hashes. The script takes code and state out of the address bar and the history entry (RFC 9700 §4.3.1).
+Rule 2: nothing is loaded. The Content-Security-Policy allows this file's one style and its two scripts, by
+their hashes. A script takes code and state out of the address bar and the history entry (RFC 9700 §4.3.1); the second
+one closes the window too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .base import Page
 DEFAULT_HINT = "You can close this tab and return to the application."
 
 SCRIPT = 'history.replaceState(null,"",location.pathname)'
+CLOSING_SCRIPT = f"{SCRIPT};window.close()"
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f5f6f9;--card:#fff;--edge:#e4e7ee;--ink:#161a24;--soft:#5b6475;
@@ -88,8 +90,8 @@ def _hashed(source: str) -> str:
 
 
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src {_hashed(STYLE)}; script-src {_hashed(SCRIPT)}; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; style-src {_hashed(STYLE)}; script-src {_hashed(SCRIPT)} {_hashed(CLOSING_SCRIPT)}; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 # The application's own page may style and script itself, and show pictures. It may load no foreign script
@@ -112,7 +114,7 @@ def render(page: Page, provider_label: str = "") -> bytes:
         tone=tone,
         head=f"{title} · {label}" if label else title,
         style=STYLE,
-        script=SCRIPT,
+        script=CLOSING_SCRIPT if page.closes else SCRIPT,
         label=f'<p class="label">{label}</p>\n' if label else "",
         meaning=meaning,
         mark=mark,

@@ -185,7 +185,6 @@ class ResponseInvalid(ProviderError):
     """The answer is not what the specification says: not JSON, no token in it, a wrong type, too deep."""
 
     code = "response_invalid"
-    carried_out: bool = True  # False: the status says that the request was not (RFC 9110 §15.5); True: it may have been
 
 
 class ValidationFailed(ProviderError):

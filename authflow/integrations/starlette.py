@@ -52,8 +52,10 @@ class Auth:
     """The sessions of whoever visits. The arguments are those of `web.Desk`; `stream_seconds`: how long one
     connection for events lasts before the browser makes the next."""
 
+    desk_class = Desk
+
     def __init__(self, manager: Any, *, base_url: str, stream_seconds: float = SECONDS, **settings: Any) -> None:
-        self.desk = Desk(manager, base_url=base_url, **settings)
+        self.desk = self.desk_class(manager, base_url=base_url, **settings)
         self.manager = manager
         self._stream_seconds = stream_seconds
         self._proxies: list[Proxy] = []

@@ -29,7 +29,6 @@ from ..errors import (
     InvalidTransition,
     OAuthError,
     Phase,
-    Recovery,
     Sent,
     StoreError,
 )
@@ -349,8 +348,6 @@ def _defer(
     else:
         reason = "maybe_spent" if final else "provider_unreachable"
         retry_at = now + renewal.pause(record.failures, s._house.random.random(), error.retry_after)
-        if error.recovery in (Recovery.NONE, Recovery.FIX_CONFIGURATION):  # it worked before, and is tried again
-            error.add_facts(recovery=Recovery.SIGN_IN_AGAIN if final else Recovery.RETRY_AT)
     return (
         yield from _commit_end(
             s, record, Trigger.DEFER, error, reason=reason, retry_at=retry_at, final=final, claim=claim

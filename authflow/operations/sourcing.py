@@ -47,6 +47,10 @@ class SourceCore:
     def __init__(
         self, house: House, provider: Provider, grant_type: str, fill: Filled, scope: tuple[str, ...]
     ) -> None:
+        if provider.enrols:
+            raise InvalidCall(
+                f"{provider.name!r} has no client of its own yet.", hint="Set client_id= and what proves it."
+            )
         self.grant_type = grant_type
         self.scope = scope
         self._house = house

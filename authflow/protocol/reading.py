@@ -139,8 +139,7 @@ def error_of(
         f"The {what} came with status {status} and no OAuth error.",
         hint="Check the endpoint's URL.",
         phase=phase,
-        recovery=Recovery.FIX_CONFIGURATION,
-        carried_out=status == 408,  # a server that stopped waiting may have begun
+        recovery=Recovery.FIX_CONFIGURATION if status < 500 else Recovery.NONE,
     )
 
 

@@ -6,7 +6,7 @@ only within the same origin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import ConfigurationError, Phase, ResponseInvalid
 from ..protocol.reading import error_of, too_deep
-from ..protocol.step import DOCUMENT_BYTES, LIMITS, Limits
+from ..protocol.step import DOCUMENT_BYTES, LIMITS, Call, Flow, Limits
 from ..records import Token
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ def without_parameter(request: httpx.Request, name: str) -> httpx.Request:
         headers=headers,
         extensions=request.extensions,
     )
+
+
+def ask_application(function: Callable[[], Any]) -> Flow[Any]:
+    """What a function of the application's own gives, for a hook that does not ask over HTTP; under asyncio it may be a
+    coroutine function. It keeps its own deadline."""
+    return (yield Call(function))
 
 
 def check_host(who: str, host: str, example: str) -> str:

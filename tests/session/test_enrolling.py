@@ -12,19 +12,11 @@ import pytest
 
 from authflow import LoginFailed, State
 from authflow.drive import Recorder
-from authflow.errors import (
-    ConfigurationError,
-    InsecureURL,
-    InvalidTarget,
-    NotSupported,
-    OriginNotAllowed,
-    ValidationFailed,
-)
+from authflow.errors import ConfigurationError, InsecureURL, NotSupported, OriginNotAllowed, ValidationFailed
 from authflow.protocol.registration import ClientMetadata, client_id_document
 from authflow.providers import OAuth2, OpenIDConnect
 from authflow.stores import MemoryStore, SQLiteStore
 from authflow.testing import DevProvider, ScriptedBrowser
-from tests.protocol.test_dpop import read
 
 from .support import REDIRECT_URI, FaultyStore, Heard, Process, World, go
 
@@ -382,45 +374,6 @@ async def test_the_resource_goes_along_in_all_three_requests(world: World) -> No
     await go(manager["acme"].refresh())
     resource = world.provider.resource
     assert seen == [("authorization_code", resource), ("refresh_token", resource)]
-
-
-async def test_the_resource_goes_along_with_a_proof_and_again_with_the_nonce_that_is_wanted(world: World) -> None:
-    """RFC 9728, RFC 8707 and RFC 9449 at once."""
-    seen: list[tuple[str, str, str | None]] = []
-
-    class Seen(Recorder):
-        def request(self, key: Any, story: str, request: httpx.Request, *rest: Any) -> None:
-            if request.method == "POST" and request.url.path == "/token":
-                form, proof = dict(httpx.QueryParams(request.content.decode())), request.headers["dpop"]
-                seen.append((form["grant_type"], form["resource"], read(proof)[1].get("nonce")))
-
-    world.provider.dpop_nonces = True
-    manager = world.manager(for_api(world, dpop=True), trace=Seen())
-    session = manager["acme"]
-    resource = world.provider.resource
-    await go_login(world, session)
-    first = await go(session.token())
-    assert first.token_type == "DPoP"
-    assert (await call_api(world, session)).status_code == 200
-
-    world.provider.dpop_nonces = True  # a new one: what is known of it has ended
-    await go(session.refresh())
-    nonces = [nonce for _, _, nonce in seen]
-    assert [(grant, aim) for grant, aim, _ in seen] == [
-        *[("authorization_code", resource)] * 2, *[("refresh_token", resource)] * 2,
-    ]  # fmt: skip
-    assert nonces[0] is None
-    assert len(set(nonces)) == 3  # none, the first, which the refresh tried too, and the new one
-    renewed = await go(session.token())
-    assert renewed.access_token != first.access_token
-    assert (await call_api(world, session)).status_code == 200
-
-    with pytest.raises(InvalidTarget):  # the login was for that API alone
-        await go(session.token(resource="https://reports.example/"))
-    assert seen[-1][:2] == ("refresh_token", "https://reports.example/")
-    await go(session.refresh())
-    assert seen[-1][:2] == ("refresh_token", resource)
-    assert (await call_api(world, session)).status_code == 200
 
 
 async def test_what_the_401_asks_for_is_asked_for_and_to_stay_signed_in(world: World) -> None:

@@ -15,7 +15,6 @@ from authflow.errors import (
     InvalidClient,
     InvalidScope,
     ManagerClosed,
-    NotSupported,
     OriginNotAllowed,
     ServiceUnavailable,
     TemporarilyUnavailable,
@@ -23,8 +22,6 @@ from authflow.errors import (
     ValidationFailed,
 )
 from authflow.protocol.private_key import PrivateKey
-from authflow.protocol.registration import ClientMetadata
-from authflow.providers import OAuth2, OpenIDConnect
 from authflow.records import Token
 
 from .support import World, go
@@ -283,47 +280,3 @@ async def test_what_is_no_token_is_refused_with_its_kind(world: World) -> None:
     source = world.manager().token_exchange("acme", subject_token=5)
     with pytest.raises(ConfigurationError, match="int"):
         await go(source.token())
-
-
-# ── a provider that is found, or a client that is made, at a first login ─────────────────────────────
-
-ENROLLING = {
-    "a client that registers itself": lambda dev: OpenIDConnect(
-        dev.issuer, name="acme", registration=ClientMetadata(client_name="App"), allow_insecure_loopback=True
-    ),
-    "an API that names its server": lambda dev: OAuth2.for_resource(
-        dev.resource, name="acme", allow_insecure_loopback=True
-    ),
-    "such an API, and a client": lambda dev: OAuth2.for_resource(
-        dev.resource, "dev-app", "secret", issuer=dev.issuer, name="acme", allow_insecure_loopback=True
-    ),
-}
-GRANTS = {
-    "client_credentials": {},
-    "jwt_bearer": {"subject": "ada"},
-    "token_exchange": {"subject_token": "text"},
-}
-
-
-@pytest.mark.parametrize("grant", GRANTS)
-@pytest.mark.parametrize("kind", ENROLLING)
-async def test_where_a_login_must_come_first_the_remedy_is_a_provider_without_one(
-    world: World, kind: str, grant: str
-) -> None:
-    manager = world.manager(ENROLLING[kind](world.provider))
-    with pytest.raises(NotSupported, match=r"'acme'.*first login.*OpenIDConnect\(issuer, ") as raised:
-        getattr(manager, grant)("acme", **GRANTS[grant])
-    assert raised.value.hint
-    assert world.provider.requests == []
-
-
-async def test_that_remedy_works(world: World) -> None:
-    found = ENROLLING["an API that names its server"](world.provider)
-    secret = world.provider.clients["dev-app"].client_secret
-    issuer = world.provider.issuer
-    fixed = OpenIDConnect(
-        issuer, "dev-app", secret, name="back-end", api_origins=[issuer], allow_insecure_loopback=True
-    )
-    manager = world.manager(found, fixed)
-    source = manager.client_credentials("back-end", resource=[world.provider.resource])
-    assert (await get(world, source)).status_code == 200

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from authflow import State
@@ -11,7 +9,6 @@ from authflow.errors import (
     InvalidCall,
     InvalidClient,
     InvalidGrant,
-    ResponseInvalid,
     ServiceUnavailable,
     SignInRequired,
     TemporarilyUnavailable,
@@ -229,39 +226,6 @@ async def test_a_wrong_client_secret_pauses_renewing_and_keeps_the_session(world
     await world.pass_time(300)
     await go(session.token())
     assert session.error is None
-
-
-@pytest.mark.parametrize(("status", "body"), [(400, ""), (400, {}), (403, "<html>"), (404, ""), (409, "{")])
-async def test_a_no_without_a_reason_loses_nothing_and_is_tried_again(world: World, status: int, body: Any) -> None:
-    """RFC 9110 §15.5: it was not carried out, so even where reuse is punished the token is good for another try."""
-    session = await world.signed_in()
-    heard = Heard(session)
-    await world.pass_time(3600)
-    world.provider.fail_next("token", status, body)
-    with pytest.raises(TemporarilyUnavailable) as raised:
-        await go(session.token())
-    await heard.until_told("on_refresh_failed")
-    assert heard.last("on_refresh_failed").reason == "provider_unreachable"
-    assert session.live
-    assert (session.error.recovery, session.error.code) == ("retry_at", "response_invalid")
-    assert session.error.retry_at == raised.value.retry_at
-    assert world.refreshes == 1
-
-    await world.pass_time(raised.value.retry_at - world.clock.time() + 0.001)
-    assert (await go(session.token())).access_token
-    assert session.error is None
-
-
-async def test_a_request_that_took_the_provider_too_long_may_have_been_carried_out(world: World) -> None:
-    session = await world.signed_in()
-    world.provider.fail_next("token", 408, after=True)
-    with pytest.raises(ResponseInvalid):
-        await go(session.refresh())
-    assert session.live
-    assert (session.reason, session.error.recovery) == ("maybe_spent", "sign_in_again")
-    with pytest.raises(TemporarilyUnavailable):
-        await go(session.refresh())
-    assert world.refreshes == 1  # reuse is punished here: it is not presented again
 
 
 async def test_refresh_tells_that_the_client_secret_is_wrong(world: World) -> None:

@@ -41,6 +41,8 @@ class Desk:
     further arguments of `begin` for every login, by provider (`{"github": {"scope": ["gist"]}}`).
     """
 
+    places_class = Places
+
     def __init__(
         self,
         manager: Any,
@@ -57,7 +59,7 @@ class Desk:
                 f"{sync_only} cannot await an AsyncSessionManager.", hint="Give it a SessionManager."
             )
         self.manager = manager
-        self.places = Places(base_url, prefix, home)
+        self.places = self.places_class(base_url, prefix, home)
         self.cookies = Cookies(base_url, keep_seconds)
         self.streams = Streams(manager)
         self._options = login_options
@@ -98,8 +100,12 @@ class Desk:
         try:
             request = yield Do(begin)
         except AuthflowError as error:
-            return pages.explain(error, provider.label, self._ways(name, onward))
+            return self.refuse_login(name, error, onward)
         return self._send(asked, request, provider, login)
+
+    def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
+        """The page for a login that could not begin."""
+        return pages.explain(error, self.manager.providers[name].label, self._ways(name, onward))
 
     def initiate_login(self, asked: Asked) -> Steps[Answer]:
         """Another site asks for a login (OpenID Connect Core §4); it chooses among this site's own pages."""

@@ -1,0 +1,563 @@
+"""Flet on the web: its own server, clients that talk its protocol, and browsers that keep cookies."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import flet as ft
+import httpx
+import pytest
+import websockets
+from flet.messaging.session_store import SessionStore
+
+from authflow.integrations.flet import FletAuth, FletLogins
+from authflow.integrations.flet.browsers import BROWSER, Browsers
+from authflow.integrations.web.cookies import new_secret
+from authflow.stores import FileStore
+from authflow.testing import DevProvider, ScriptedBrowser
+
+from .application import Application, Told, free_port, on_the_web
+from .client import Client, url_of, web_client
+
+KEY = bytes(range(32))
+OK = ("login", "", "")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[DevProvider]:
+    with DevProvider(label="Acme", auto="ada").serve() as provider:
+        yield provider
+
+
+@pytest.fixture
+def dev(served: DevProvider) -> Iterator[DevProvider]:
+    served.forget_requests()
+    yield served
+    served.sign_everybody_out()
+    served.auto = "ada"
+
+
+class Site:
+    """A served application, and its address."""
+
+    def __init__(self, app: Application, url: str) -> None:
+        self.app = app
+        self.url = url
+        self.logins = app.logins
+
+
+@contextmanager
+def site(
+    dev: DevProvider, build: Callable[[ft.Page, FletAuth], object] | None = None, *, port: int = 0, **settings: Any
+) -> Iterator[Site]:
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    providers = [dev.settings(name, redirect_uri=f"{url}/oauth_callback") for name in ("acme", "globex")]
+    app = Application(FletLogins(providers, **settings), build)
+    with on_the_web(app.logins.app(app.main, no_cdn=True), port):
+        yield Site(app, url)
+
+
+class Visitor:
+    """Somebody with a browser: it keeps cookies, opens the application, and follows the links that it is given."""
+
+    def __init__(self, url: str, user: str = "ada", **options: Any) -> None:
+        self.url = url
+        self.browser = ScriptedBrowser(user=user, **options)
+        self.browser.go(url)
+
+    @property
+    def cookie(self) -> str:
+        """What the browser sends with a websocket's handshake."""
+        return "; ".join(f"{one.name}={one.value}" for one in self.browser._cookies.jar)
+
+    def owner(self) -> str:
+        return next(str(one.value) for one in self.browser._cookies.jar if one.name.endswith("owner"))
+
+    def open(self, **more: Any) -> Any:
+        return web_client(self.url, cookie=self.cookie, **more)
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[..., Visitor]]:
+    made: list[Visitor] = []
+
+    def visit(url: str, user: str = "ada", **options: Any) -> Visitor:
+        made.append(Visitor(url, user, **options))
+        return made[-1]
+
+    yield visit
+    for one in made:
+        one.browser.close()
+
+
+async def link_of(client: Client, button: str = "Sign in") -> str:
+    """The address that a click opens."""
+    await client.click(button)
+    return url_of(await client.until_called("open_window"))
+
+
+def go(visitor: Visitor, url: str) -> Any:
+    return asyncio.to_thread(visitor.browser.go, url)
+
+
+def told(site: Site, count: int) -> Any:
+    return site.app.told_of(count)
+
+
+# ── signing in ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_window_signs_in_and_the_page_is_told(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            shown = await go(ada, await link_of(client))
+            await client.until_said("hello Ada Lovelace")
+            assert await told(here, 1) == [Told(0, *OK)]
+            assert (shown.status, "You are signed in to Acme as Ada Lovelace" in shown.text) == (200, True)
+            await client.click("Sign out")
+            await client.until_said("nobody")
+            assert here.app.told[-1] == Told(0, "logout", "user")
+
+
+async def test_whoever_signs_in_gets_a_fresh_key_and_the_old_one_opens_nothing(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        planted = ada.cookie
+        async with ada.open() as client:
+            await go(ada, await link_of(client))
+            await client.until_said("hello Ada Lovelace")
+            assert ada.cookie != planted
+            async with web_client(here.url, cookie=planted) as other:
+                await other.until_said("nobody")
+                assert [page.live for page in here.app.pages] == [True, False]
+
+
+async def test_all_tabs_of_a_browser_are_signed_in_and_out_together(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as first, ada.open() as second:
+            await go(ada, await link_of(first))
+            await first.until_said("hello Ada Lovelace")
+            await second.until_said("hello Ada Lovelace")
+            async with ada.open() as third:
+                await third.until_said("hello Ada Lovelace")
+                await third.click("Sign out")
+                for client in (first, second, third):
+                    await client.until_said("nobody")
+            await go(ada, await link_of(second))
+            await first.until_said("hello Ada Lovelace")
+
+
+async def test_a_second_provider_joins_the_first(dev: DevProvider, visit: Any) -> None:
+    with site(dev, lambda page, auth: page.add(ft.Button("Globex", on_click=lambda e: auth.login("globex")))) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            await go(ada, await link_of(client))
+            await told(here, 1)
+            client.calls.clear()
+            shown = await go(ada, await link_of(client, "Globex"))
+            assert shown.status == 200, shown
+            await told(here, 2)
+            (auth,) = here.app.pages
+            assert (auth["acme"].session.live, auth["globex"].session.live) == (True, True)
+            async with ada.open() as other:
+                await other.until_said("hello Ada Lovelace")
+                again = here.app.pages[-1]
+                assert (again["acme"].session.live, again["globex"].session.live) == (True, True)
+
+
+async def test_two_logins_on_their_way_at_once_both_arrive(dev: DevProvider, visit: Any) -> None:
+    with site(dev, lambda page, auth: page.add(ft.Button("Globex", on_click=lambda e: auth.login("globex")))) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            acme = await link_of(client)
+            client.calls.clear()
+            globex = await link_of(client, "Globex")
+            callbacks = []
+            for link in (acme, globex):
+                callbacks.append(await asyncio.to_thread(stop_before_callback, ada, here.url, link))
+            for callback in callbacks:
+                await go(ada, callback)
+            await told(here, 2)
+            (auth,) = here.app.pages
+            assert (auth["acme"].session.live, auth["globex"].session.live) == (True, True)
+            assert auth["acme"].session.owner == auth["globex"].session.owner
+
+
+def stop_before_callback(visitor: Visitor, base: str, link: str) -> str:
+    """Follows a link up to the provider's redirect; gives the callback's address and does not go there."""
+    browser, url = visitor.browser, link
+    while True:
+        request = httpx.Request("GET", url)
+        browser._cookies.set_cookie_header(request)
+        answer = browser._client.send(request)
+        browser._cookies.extract_cookies(answer)
+        url = str(httpx.URL(url).join(answer.headers["location"]))
+        if url.startswith(f"{base}/oauth_callback"):
+            return url
+
+
+# ── how it ends otherwise ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_somebody_who_says_no_reads_so_and_the_page_says_so(dev: DevProvider, visit: Any) -> None:
+    """B4: the window said that it went well, whatever had happened."""
+    dev.auto = None
+    with site(dev) as here:
+        ada = visit(here.url, deny=True)
+        async with ada.open() as client:
+            shown = await go(ada, await link_of(client))
+            assert shown.status == 403
+            assert "You are not signed in" in shown.text
+            assert "window.close" not in shown.text
+            (one,) = await told(here, 1)
+            assert (one.name, one.error) == ("login", "access_denied")
+            assert not here.app.pages[0].live
+
+
+async def test_only_the_page_that_began_is_told_of_a_failure(dev: DevProvider, visit: Any) -> None:
+    dev.auto = None
+    with site(dev) as here:
+        ada = visit(here.url, deny=True)
+        async with ada.open() as client, ada.open() as other:
+            await go(ada, await link_of(client))
+            await told(here, 1)
+            await other.click("Cancel")
+            assert [one.page for one in here.app.told] == [0]
+
+
+async def test_an_own_page_is_shown_for_a_success_only(dev: DevProvider, visit: Any) -> None:
+    own = "<h1>Welcome to the show</h1>"
+
+    def build(page: ft.Page, auth: FletAuth) -> None:
+        page.add(ft.Button("Own", on_click=lambda e: auth.login("acme", complete_page_html=own)))
+
+    with site(dev, build) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            assert (await go(ada, await link_of(client, "Own"))).text == own
+            await told(here, 1)
+            await client.click("Sign out")
+            await told(here, 2)
+            dev.fail_next("token", 400, {"error": "invalid_grant"})
+            client.calls.clear()
+            shown = await go(ada, await link_of(client, "Own"))
+            assert "Welcome" not in shown.text
+            assert "You are not signed in" in shown.text
+            assert (await told(here, 3))[-1].error == "invalid_grant"
+
+
+async def test_a_provider_that_is_down_is_told_at_once(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        dev.fail_next("metadata", 503)
+        async with ada.open() as client:
+            shown = await go(ada, await link_of(client))
+            assert shown.status == 502
+            (one,) = await told(here, 1)
+            assert one.error
+            assert one.text
+            client.calls.clear()
+            await go(ada, await link_of(client))
+            assert (await told(here, 2))[-1] == Told(0, *OK)
+
+
+async def test_a_window_that_never_opens_is_told(dev: DevProvider, visit: Any) -> None:
+    """B31: whether the browser had blocked it, nobody ever knew; the page waited for ever."""
+    with site(dev, window_seconds=0.05) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            await client.click("Sign in")
+            (one,) = await told(here, 1)
+            assert (one.error, "window" in one.text) == ("browser_unavailable", True)
+            assert not here.app.pages[0].pending
+
+
+async def test_a_cancel_button_ends_it_before_and_after_the_window_has_opened(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            await link_of(client)
+            await client.click("Cancel")
+            assert [one.error for one in await told(here, 1)] == ["cancelled"]
+            client.calls.clear()
+            callback = await asyncio.to_thread(stop_before_callback, ada, here.url, await link_of(client))
+            assert here.app.pages[0].pending
+            await client.click("Cancel")
+            assert [one.error for one in await told(here, 2)] == ["cancelled"] * 2
+            assert (await go(ada, callback)).status == 400
+            assert not here.app.pages[0].live
+
+
+async def test_a_tab_that_is_closed_in_the_middle_loses_nothing(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            link = await link_of(client)
+        assert (await go(ada, link)).status == 200
+        async with ada.open() as client:
+            await client.until_said("hello Ada Lovelace")
+
+
+async def test_the_window_may_be_reloaded(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            callback = await asyncio.to_thread(stop_before_callback, ada, here.url, await link_of(client))
+            first, binding = await go(ada, callback), ada.cookie
+            assert first.status == 200
+            again = await go(ada, callback)
+            assert again.status == 400  # its binding was used up: nobody is told of a second success
+            await told(here, 1)
+            assert here.app.pages[0].live
+            assert binding == ada.cookie
+
+
+# ── in the same tab ──────────────────────────────────────────────────────────────────────────────────
+
+
+def same_tab(page: ft.Page, auth: FletAuth) -> None:
+    def open_here(url: str) -> Any:
+        return ft.UrlLauncher().launch_url(ft.Url(url, target=ft.UrlTarget.SELF))
+
+    def click(e: Any) -> None:
+        auth.login("acme", redirect_to_page=True, on_open_authorization_url=open_here)
+
+    page.add(ft.Button("Here", on_click=click))
+
+
+async def test_in_the_same_tab_the_browser_comes_back_to_the_page_and_the_page_is_told_then(
+    dev: DevProvider, visit: Any
+) -> None:
+    back: list[str] = []
+
+    def build(page: ft.Page, auth: FletAuth) -> None:
+        same_tab(page, auth)
+        page.on_connect = lambda e: back.append("back")
+
+    with site(dev, build) as here:
+        ada = visit(here.url)
+        async with ada.open(route="/painters/7") as client:
+            await client.click("Here")
+            link = url_of(await client.until_called("launch_url"))
+            session_id = client.session_id
+        callback = await asyncio.to_thread(stop_before_callback, ada, here.url, link)
+        request = httpx.Request("GET", callback)
+        ada.browser._cookies.set_cookie_header(request)
+        answer = await asyncio.to_thread(ada.browser._client.send, request)
+        ada.browser._cookies.extract_cookies(answer)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/painters/7")
+        assert here.app.told == []  # the page is away
+        async with ada.open(session_id=session_id, route="/painters/7") as client:
+            await client.until_said("hello Ada Lovelace")
+            assert await told(here, 1) == [Told(0, *OK)]
+            assert len(here.app.pages) == 1
+            await client.click("Sign out")
+            await told(here, 2)
+            assert back == ["back"]
+
+
+@pytest.mark.parametrize("route", ["//evil.example/", "/\\evil.example", "https://evil.example/"])
+async def test_a_page_that_says_it_is_elsewhere_is_not_believed(dev: DevProvider, visit: Any, route: str) -> None:
+    with site(dev, same_tab) as here:
+        ada = visit(here.url)
+        async with ada.open(route=route) as client:
+            await client.click("Here")
+            link = url_of(await client.until_called("launch_url"))
+            shown = await go(ada, link)
+            assert shown.url.startswith(here.url)
+
+
+# ── whose it is ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_two_browsers_never_see_each_other(dev: DevProvider, visit: Any) -> None:
+    dev.auto = None
+    with site(dev) as here:
+        ada, grace = visit(here.url), visit(here.url, "grace")
+        async with ada.open() as first, grace.open() as second:
+            await go(ada, await link_of(first))
+            await go(grace, await link_of(second))
+            await first.until_said("hello Ada Lovelace")
+            await second.until_said("hello Grace Hopper")
+            assert sorted(here.app.told) == [Told(0, *OK), Told(1, *OK)]
+            await first.click("Sign out")
+            await told(here, 3)
+            assert [page.live for page in here.app.pages] == [False, True]
+
+
+async def test_a_link_of_an_attackers_page_is_refused_in_the_victims_browser(dev: DevProvider, visit: Any) -> None:
+    """Else the victim would sign in, and be signed in on the attacker's page."""
+    with site(dev) as here:
+        mallory, victim = visit(here.url), visit(here.url)
+        async with mallory.open() as client:
+            shown = await go(victim, await link_of(client))
+            assert shown.status == 403
+            assert "not accepted" in shown.text
+            assert not here.app.pages[0].live
+            assert dev.token_requests("authorization_code") == []
+
+
+async def test_an_attackers_login_that_a_victim_finishes_gets_nowhere(dev: DevProvider, visit: Any) -> None:
+    """B2: whoever was sent such an address was signed in to the attacker's account."""
+    with site(dev) as here:
+        mallory, victim = visit(here.url), visit(here.url)
+        async with mallory.open() as client, victim.open():
+            callback = await asyncio.to_thread(stop_before_callback, mallory, here.url, await link_of(client))
+            shown = await go(victim, callback)
+            assert shown.status == 400
+            assert [page.live for page in here.app.pages] == [False, False]
+            assert here.app.told == []
+
+
+async def test_a_websocket_that_another_site_opens_is_refused(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        with pytest.raises(websockets.InvalidStatus):
+            async with ada.open(headers={"Origin": "http://127.0.0.1:1"}):
+                pass
+        async with ada.open(headers={"Origin": here.url}) as client:
+            await client.until_said("nobody")
+
+
+async def test_a_page_is_never_another_tabs(dev: DevProvider, visit: Any) -> None:
+    """B26: the cookie that Flet sets attached a websocket to a session that another tab was using."""
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as first:
+            await go(ada, await link_of(first))
+            await first.until_said("hello Ada Lovelace")
+            assert "flet_oauth_state" not in ada.cookie
+            async with ada.open() as second:
+                assert second.session_id != first.session_id
+
+
+async def test_another_network_or_browser_version_signs_nobody_out(dev: DevProvider, visit: Any) -> None:
+    """B27: Flet's session hangs on address and browser name; whoever changed the network was a stranger."""
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open(headers={"User-Agent": "Phone/1"}) as client:
+            await go(ada, await link_of(client))
+            await client.until_said("hello Ada Lovelace")
+            session_id = client.session_id
+        async with ada.open(session_id=session_id, headers={"User-Agent": "Phone/2"}) as client:
+            assert client.session_id != session_id
+            await client.until_said("hello Ada Lovelace")
+
+
+async def test_a_page_without_cookies_is_nobodys(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client, web_client(here.url) as other:
+            await other.until_said("nobody")
+            await go(ada, await link_of(client))
+            await client.until_said("hello Ada Lovelace")
+            assert sorted(page.live for page in here.app.pages) == [False, True]
+
+
+async def test_over_https_cookies_are_the_hosts_own(dev: DevProvider) -> None:
+    logins = FletLogins([dev.settings("acme", redirect_uri="https://app.example/oauth_callback")])
+    app = logins.app(lambda page: None, no_cdn=True)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://app.example") as client:
+        header = (await client.get("/")).headers["set-cookie"]
+    name, _, rest = header.partition("=")
+    assert name.startswith("__Host-")
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=Lax"} <= {one.strip() for one in rest.split(";")}
+    await logins.manager.close()
+
+
+# ── restarts, and the end ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_restart_in_the_middle_of_a_login_loses_nothing(dev: DevProvider, visit: Any, tmp_path: Path) -> None:
+    """B24: another process knew nothing of it."""
+    port = free_port()
+    settings = {"port": port, "sealing_key": KEY}
+    with site(dev, store=FileStore(tmp_path), **settings) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            callback = await asyncio.to_thread(stop_before_callback, ada, here.url, await link_of(client))
+            link = url_of(await client.until_called("open_window"))
+    with site(dev, store=FileStore(tmp_path), **settings) as here:
+        stale = await go(ada, link)
+        assert stale.status == 403
+        assert "Open the application" in stale.text
+        assert (await go(ada, callback)).status == 200
+        async with ada.open() as client:
+            await client.until_said("hello Ada Lovelace")
+    with site(dev, store=FileStore(tmp_path), **settings) as here:
+        async with ada.open() as client:
+            await client.until_said("hello Ada Lovelace")
+            await client.click("Sign out")
+            await client.until_said("nobody")
+
+
+async def test_a_link_of_a_page_that_is_gone_is_refused(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        for ticket in ("", "?ticket=", "?ticket=nobodys"):
+            assert (await go(ada, f"{here.url}/auth/start{ticket}")).status == 403
+
+
+@pytest.mark.parametrize("query", ["", "?state=x&code=y", "?error=access_denied", "?code=y&code=z&state=x"])
+async def test_a_stray_callback_ends_nothing_and_is_no_error_of_the_server(
+    dev: DevProvider, visit: Any, query: str
+) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            callback = await asyncio.to_thread(stop_before_callback, ada, here.url, await link_of(client))
+            assert (await go(ada, f"{here.url}/oauth_callback{query}")).status == 400
+            assert (await go(ada, callback)).status == 200
+            await client.until_said("hello Ada Lovelace")
+
+
+async def test_pages_that_are_gone_leave_nothing_behind(dev: DevProvider) -> None:
+    """10,000 visitors, each with a page and a link to sign in by."""
+    logins = FletLogins([dev.settings("acme", redirect_uri="http://127.0.0.1:1/oauth_callback")])
+    browsers = Browsers()
+    gone = [weakref.ref(visited(logins, browsers)) for _ in range(10_000)]
+    await asyncio.sleep(0)  # each greets its page first
+    gc.collect()
+    assert [one for one in gone if one() is not None] == []
+    assert (len(browsers), len(logins._asked), len(logins.manager._house.sessions.all_keys())) == (0, 0, 0)
+    signals = (getattr(logins.manager, name) for name in ("on_login", "on_logout", "on_transition"))
+    assert [len(signal.receivers) for signal in signals] == [0, 0, 0]
+    await logins.manager.close()
+
+
+def visited(logins: FletLogins, browsers: Browsers) -> FletAuth:
+    """What is made for a page, without the 10,000 websockets."""
+
+    class Connection:
+        page_name = ""
+        loop = asyncio.get_running_loop()
+
+    class Session:
+        connection = Connection()
+
+        def __init__(self) -> None:
+            self.store = SessionStore()
+
+    class Page:
+        web, route, on_connect = True, "/", None
+
+        def __init__(self) -> None:
+            self.session = Session()
+
+    token = BROWSER.set(browsers.find(new_secret()))
+    try:
+        auth = FletAuth(Page(), logins)  # type: ignore[arg-type]
+        auth.login_url("acme")
+    finally:
+        BROWSER.reset(token)
+    return auth
