@@ -20,13 +20,15 @@ Rule: an error names the file, the line and the remedy; it never shows a value.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -47,6 +49,9 @@ TYPES: Final[dict[str, type[Provider]]] = {
 }
 
 TABLES: Final = ("providers", "store", "credential")
+
+# The settings that are this file's and no provider's.
+OWN: Final = ("type", "client_secret", "client_secret_env", "client_secret_keyring")
 
 EXAMPLE: Final = '[providers.github], type = "github" and client_id = "…"'
 
@@ -81,7 +86,8 @@ class Config:
         if name not in self.tables:
             known = ", ".join(self.tables) or "none"
             raise UnknownProvider(
-                f"{self.path} has no provider {name!r}; it has: {known}.", hint=f"Add a table, such as {EXAMPLE}."
+                f"{self.path} has no provider {name!r}; it has: {known}.",
+                hint=meant(name, self.tables) or f"Add a table, such as {EXAMPLE}.",
             )
         table = dict(self.tables[name])
         if "client_secret" in table:
@@ -94,10 +100,15 @@ class Config:
             )
         kind = table.pop("type", name)
         if not isinstance(kind, str) or kind not in TYPES:
-            near = difflib.get_close_matches(str(kind), TYPES, 1)
-            known = f"Use one of {', '.join(TYPES)}."
-            hint = f"Did you mean {near[0]!r}? {known}" if near else known
-            raise self.error(name, "type", "type is none that authflow has", hint)
+            hint = f"{meant(str(kind), TYPES)} Use one of {', '.join(TYPES)}."
+            raise self.error(name, "type", "type is none that authflow has", hint.lstrip())
+        settings = settings_of(TYPES[kind])
+        strange = next((key for key in table if key not in settings), None)
+        if strange is not None:
+            hint = meant(strange, settings) or "See docs/providers.md for the settings."
+            raise self.error(name, strange, f"{TYPES[kind].__name__} has no setting {strange!r}", hint)
+        if kind in ("openid", "oauth2"):
+            table.setdefault("label", _host_of(table.get("issuer")) or name)
         secret = self._secret(name, table, os.environ if env is None else env)
         if kind == "oauth2" or secret is not None:
             table["client_secret"] = secret
@@ -209,12 +220,32 @@ def read_config(path: Path) -> Config:
         raise ConfigurationError(f"{path}, line {line}: providers is no table.", hint=f"Write {EXAMPLE}.")
     unknown = next((key for key in data if key not in TABLES), None)
     if unknown is not None:
-        near = difflib.get_close_matches(unknown, TABLES, 1)
-        hint = f"Did you mean [{near[0]}]?" if near else f"It may have {', '.join(TABLES)}."
+        hint = meant(unknown, TABLES, "[{}]") or f"It may have {', '.join(TABLES)}."
         raise ConfigurationError(
             f"{path}, line {line_of(text, unknown) or 1}: authflow knows no table {unknown!r}.", hint=hint
         )
     return Config(path, text, data)
+
+
+def meant(word: str, known: Iterable[str], spelled: str = "'{}'") -> str:
+    """`Did you mean 'github'?` for a word that is nearly a known one, else ""."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f"Did you mean {spelled.format(near[0])}?" if near else ""
+
+
+def settings_of(kind: type[Provider]) -> set[str]:
+    """What may stand in the table of a provider of this kind."""
+    arguments = inspect.signature(kind).parameters.values()
+    named = {one.name for one in arguments if one.kind is not inspect.Parameter.VAR_KEYWORD}
+    return named | {one.name for one in fields(kind)} | set(OWN)
+
+
+def _host_of(issuer: object) -> str:
+    """What people know a provider by that has no other name."""
+    try:
+        return urlsplit(str(issuer or "")).hostname or ""
+    except ValueError:
+        return ""
 
 
 def secret_name(name: str) -> str:

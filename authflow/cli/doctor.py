@@ -20,11 +20,13 @@ import click
 
 from .. import __version__
 from ..errors import AuthflowError, ConfigurationError
-from ..overview import is_broken
+from ..overview import is_broken, is_unreadable
 from .config import Config, find_config
+from .key import place_of
 from .providers import register
 from .screen import Screen, told
-from .workspace import APP, config_option, make_store
+from .status import remedies
+from .workspace import config_option, find_sealing_key, make_store
 
 if TYPE_CHECKING:
     from ..manager import SessionManager
@@ -150,7 +152,6 @@ def check_redirect(provider: Provider) -> Iterator[Finding]:
 def check_store(store: Store, providers: list[Provider]) -> Iterator[Finding]:
     """That records can be written, read and removed, that they are sealed, and how the kept sessions are."""
     from ..manager import SessionManager
-    from ..sealing import find_key
     from ..stores import Conflict
 
     key = "doctor/probe"
@@ -164,13 +165,27 @@ def check_store(store: Store, providers: list[Provider]) -> Iterator[Finding]:
         yield _bad("store", error)
         return
     try:
-        ring = find_key(APP)
+        ring = find_sealing_key()
     except AuthflowError as error:
         yield _bad("sealing key", error)
         return
-    yield Finding("sealing key", "good", f"{len(ring.key_ids)} in the ring")
+    yield Finding("sealing key", "good", f"in {place_of(ring)}")
+    yield from check_modes(store)
     with SessionManager(providers, store=store, single_user=True, sealing_key=ring, trace=False) as manager:
         yield from _check_sessions(manager)
+
+
+def check_modes(store: Store) -> Iterator[Finding]:
+    """That nobody else on this machine can read the files: they are sealed, but names and times are not."""
+    place = getattr(store, "folder", None) or getattr(store, "path", None)
+    if os.name != "posix" or place is None or not os.path.exists(place):
+        return
+    files = sorted(Path(place).iterdir()) if os.path.isdir(place) else []
+    open_ = [path for path in (Path(place), *files) if path.stat().st_mode & 0o077]
+    if open_:
+        yield Finding("store modes", "bad", f"{open_[0]} can be read by others.", f"chmod -R go-rwx {place}")
+    else:
+        yield Finding("store modes", "good", f"{place} is yours alone")
 
 
 def _check_sessions(manager: SessionManager) -> Iterator[Finding]:
@@ -178,9 +193,8 @@ def _check_sessions(manager: SessionManager) -> Iterator[Finding]:
     rows = [row for row in manager.snapshot() if (row["owner"], row["provider"], row["account"]) in kept]
     for row in rows:
         if is_broken(row):
-            yield Finding(
-                "session", "bad", row["explanation"], f"authflow status {row['provider']} says more."
-            )
+            text = row["error"]["message"] if is_unreadable(row) else row["explanation"]
+            yield Finding(row["provider"], "bad", text, " ".join(remedies(row)))
     if not any(map(is_broken, rows)):
         live = sum(bool(row["live"]) for row in rows)
         yield Finding("sessions", "good", f"{len(rows)} kept, {live} live")

@@ -23,23 +23,40 @@ if TYPE_CHECKING:
 @account_option
 @click.option("--all", "everything", is_flag=True, help="All providers and accounts; or all accounts of PROVIDER.")
 @click.option("--local", is_flag=True, help="Here only: the provider is not told, its tokens live until they end.")
+@click.option("--forget", is_flag=True, help="Drop the record of a session that cannot be read, its key being lost.")
 @click.option("--end-session", is_flag=True, help="Also open the provider's own sign-out page in the browser.")
 def command(
-    provider: str | None, file: Path | None, account: str | None, everything: bool, local: bool, end_session: bool
+    provider: str | None,
+    file: Path | None,
+    account: str | None,
+    everything: bool,
+    local: bool,
+    forget: bool,
+    end_session: bool,
 ) -> None:
     """Sign out of PROVIDER: here at once, then its tokens are revoked there.
 
     The exit status is 1 when the provider could not be told. You are signed out here in any case.
 
+    A session whose sealing key is lost cannot be read, so it cannot be signed out: --forget drops what is stored of
+    it, without the key. What can be read is left alone.
+
     \b
     Example:
         authflow logout github
         authflow logout --all
+        authflow logout github --forget
     """
     if provider is None and not everything:
         raise click.UsageError("Name a provider, or say --all.")
     if everything and account is not None:
         raise click.UsageError("--all means every account; leave --account away.")
+    if forget and (local or end_session):
+        raise click.UsageError("--forget tells nobody; leave --local and --end-session away.")
+    if forget:
+        from .forgetting import forget_unreadable
+
+        sys.exit(forget_unreadable(file, provider, account))
     screen, failed = Screen(), False
     with open_workspace(file, only=provider) as work:
         sessions = work.kept() if everything else [work.session(str(provider), account)]

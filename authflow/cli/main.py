@@ -6,6 +6,7 @@ Rule 2: what goes through a pipe is plain text: no colour, no spinner, no cursor
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import Final
 import click
 
 from .. import __version__
-from ..errors import AuthflowError, Misuse
+from ..errors import AuthflowError, Misuse, SealedDataInvalid
 
 COMMANDS: Final = {
     "demo": "signs in to three providers on this machine and shows what happens",
@@ -26,6 +27,7 @@ COMMANDS: Final = {
     "token": "prints a valid access token, for scripts",
     "refresh": "renews the tokens now",
     "logout": "signs out here, then at the provider",
+    "key": "makes the key that seals the sessions, or shows where it is",
     "accounts": "lists the accounts that are signed in",
     "switch": "chooses the account that is meant",
     "providers": "lists and shows the configured providers",
@@ -49,6 +51,7 @@ _HOMES: Final = {
 }
 
 INTERRUPTED: Final = 130
+KEY_IS_LOST: Final = "If its key is lost for good: authflow logout NAME --forget, then authflow login NAME."
 
 
 class Commands(click.Group):
@@ -61,6 +64,15 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         return load(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        near = difflib.get_close_matches(word, COMMANDS, 1)
+        if word not in COMMANDS and near and not word.startswith("-"):
+            raise click.UsageError(f"There is no command {word!r}. Did you mean {near[0]!r}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -111,3 +123,5 @@ def say(error: AuthflowError) -> None:
     click.echo(f"Error: {error.message}", err=True)
     if error.hint:
         click.echo(f"       {error.hint}", err=True)
+    if isinstance(error, SealedDataInvalid) or isinstance(error.__cause__, SealedDataInvalid):
+        click.echo(f"       {KEY_IS_LOST}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,8 @@ def _show_session(screen: Screen, row: Mapping[str, Any]) -> None:
     name = f"{account}: " if account else ""
     active: Piece = ("  (active)", "dim") if row["active"] and row["live"] else ("", "")
     screen.line("  ", mark, name, (who, "head" if row["live"] else ""), active)
-    again = f"authflow login {row['provider']}{f' --account {account}' if account else ''}"
     if not row["live"] and not broken:
-        screen.line("    ", (again, "dim"))
+        screen.line("    ", (typed("login", row), "dim"))
         return
     if is_unreadable(row):
         screen.line("    ", told(row["error"]["message"], 300))
@@ -94,7 +93,22 @@ def _show_session(screen: Screen, row: Mapping[str, Any]) -> None:
     if row["scopes"]:
         missing = f"; not granted: {' '.join(row['scopes_missing'])}" if row["scopes_missing"] else ""
         screen.line("    ", told(f"scopes: {' '.join(row['scopes'])}{missing}", 500))
-    if row["error"] is not None and row["error"].get("hint"):
-        screen.line("    ", told(row["error"]["hint"], 300))
-    elif broken:
-        screen.line("    ", f"Sign in again: {again}")
+    for remedy in remedies(row):
+        screen.line("    ", remedy)
+
+
+def remedies(row: Mapping[str, Any]) -> Iterator[str]:
+    """What to do about a session, a dict of `manager.snapshot()`: a line each."""
+    hint = (row["error"] or {}).get("hint")
+    if hint:
+        yield told(hint, 300)
+    if is_unreadable(row):
+        yield f"If its key is lost for good: {typed('logout', row)} --forget"
+    elif is_broken(row) and not hint:
+        yield f"Sign in again: {typed('login', row)}"
+
+
+def typed(command: str, row: Mapping[str, Any]) -> str:
+    """The command for one session, as a human types it."""
+    account = f" --account {told(row['account'])}" if row["account"] else ""
+    return f"authflow {command} {row['provider']}{account}"

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import platformdirs
 
-from ..errors import ConfigurationError, InvalidCall, MissingExtra, StoreError, printable
+from ..errors import ConfigurationError, InvalidCall, MissingExtra, SealingKeyRequired, StoreError, printable
 from ..sealing.sources import write_private
-from .config import Config, find_config
+from .config import Config, find_config, meant
 
 if TYPE_CHECKING:
     from ..manager import SessionManager
+    from ..sealing import KeyRing
     from ..session import Session
     from ..stores import Store
 
@@ -121,7 +122,6 @@ def open_workspace(file: Path | None = None, *, only: str | None = None) -> Iter
     `ConfigurationError`, `UnknownProvider`, `SealingKeyRequired`.
     """
     from ..manager import SessionManager
-    from ..sealing import find_key
 
     config = find_config(file)
     providers, broken = [], {}
@@ -134,10 +134,29 @@ def open_workspace(file: Path | None = None, *, only: str | None = None) -> Iter
             broken[name] = error
     store = make_store(config, os.environ)
     try:
-        with SessionManager(providers, store=store, single_user=True, sealing_key=find_key(APP)) as manager:
-            yield Workspace(config, manager, Chosen(state_folder() / "accounts.json"), broken)
+        with SessionManager(providers, store=store, single_user=True, sealing_key=find_sealing_key()) as manager:
+            yield Workspace(config, manager, chosen_accounts(), broken)
     finally:
         store.close()
+
+
+def find_sealing_key() -> KeyRing:
+    """The key that seals what the commands keep. Raises `SealingKeyRequired`, `ConfigurationError`."""
+    from ..sealing import find_key
+
+    try:
+        return find_key(APP)
+    except SealingKeyRequired as error:
+        raise SealingKeyRequired(
+            error.message,
+            hint="authflow key new makes one, in a file that you alone can read. Or set AUTHFLOW_SEALING_KEY; or "
+            "pip install 'authflow-sessions[keyring]' for the system's keyring.",
+        ) from error
+
+
+def chosen_accounts() -> Chosen:
+    """Which accounts this user has chosen."""
+    return Chosen(state_folder() / "accounts.json")
 
 
 def state_folder() -> Path:
@@ -155,12 +174,14 @@ def make_store(config: Config, env: Mapping[str, str]) -> Store:
     table = dict(config.table("store"))
     kind = table.pop("type", "file")
     if kind not in STORES:
-        raise config.error("store", "type", "type is no store that authflow has", f"Use one of {', '.join(STORES)}.")
+        hint = f"{meant(str(kind), STORES)} Use one of {', '.join(STORES)}."
+        raise config.error("store", "type", "type is no store that authflow has", hint.lstrip())
     where, what = ("path", "a path") if kind in ("file", "sqlite") else ("url_env", "the name of a variable")
     place = table.pop(where, None)
     if table:
         strange = next(iter(table))
-        raise config.error("store", strange, f"a store of type {kind} has no setting {strange}", f"It has {where}.")
+        hint = meant(strange, ("type", where)) or f"It has {where}."
+        raise config.error("store", strange, f"a store of type {kind} has no setting {strange}", hint)
     if place is not None and not (isinstance(place, str) and place):
         raise config.error("store", where, f"{where} is not {what}", f'Write {where} = "…".')
     if place is None and kind != "file":

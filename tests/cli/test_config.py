@@ -133,6 +133,57 @@ def test_an_unknown_setting_names_its_line_and_the_nearest_one(tmp_path: Path) -
     assert "scope_separator" in error.hint
 
 
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ('client_secret_envv = "X"', "client_secret_env"),
+        ('client_secret_keyrng = "X"', "client_secret_keyring"),
+        ('scope = ["repo"]', "scopes"),
+        ('hst = "github.example.com"', "host"),
+    ],
+)
+def test_a_setting_with_a_slip_of_the_pen_names_the_right_one(tmp_path: Path, line: str, right: str) -> None:
+    error = refused(tmp_path, f"{GITHUB}{line}\n")
+
+    assert "authflow.toml, line 5" in str(error)
+    assert error.hint == f"Did you mean {right!r}?"
+
+
+def test_a_needed_setting_with_a_slip_of_the_pen_is_not_called_missing(tmp_path: Path) -> None:
+    text = '[providers.work]\ntype = "openid"\nisuer = "https://idp.example.com"\nclient_id = "a"\n'
+
+    error = refused(tmp_path, text, "work")
+
+    assert "line 3: work: OpenIDConnect has no setting 'isuer'." in str(error)
+    assert error.hint == "Did you mean 'issuer'?"
+
+
+def test_a_provider_with_a_slip_of_the_pen_names_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(UnknownProvider) as caught:
+        read_config(written(tmp_path, GITHUB)).provider("gihub", {})
+
+    assert caught.value.hint == "Did you mean 'github'?"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ('type = "openid"\nissuer = "https://idp.example.com/realms/a"\nclient_id = "a"', "idp.example.com"),
+        ('type = "openid"\nissuer = "https://idp.example.com"\nclient_id = "a"\nlabel = "Work"', "Work"),
+        (
+            'type = "oauth2"\nclient_id = "a"\nauthorization_endpoint = "https://i.example/a"\n'
+            'token_endpoint = "https://i.example/t"',
+            "work",
+        ),
+        ('type = "github"\nclient_id = "a"', "GitHub"),
+    ],
+)
+def test_a_provider_without_a_label_is_called_by_its_host_or_its_table(
+    tmp_path: Path, text: str, label: str
+) -> None:
+    assert read_config(written(tmp_path, f"[providers.work]\n{text}\n")).provider("work", {}).label == label
+
+
 def test_a_missing_setting_names_the_table(tmp_path: Path) -> None:
     error = refused(tmp_path, '\n[providers.work]\ntype = "openid"\nclient_id = "a"\n', "work")
 

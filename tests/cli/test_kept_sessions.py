@@ -282,6 +282,137 @@ def test_another_key_does_not_open_the_sessions_and_does_not_lose_them(signed_in
     assert signed_in("status", "acme").returncode == 0
 
 
+# ── a key that is lost ──
+
+
+LOST = {"AUTHFLOW_SEALING_KEY": "A" * 43}
+
+
+def test_status_and_doctor_name_the_way_out_of_a_lost_key(signed_in: Typed) -> None:
+    for command in (("status",), ("doctor", "--offline"), ("token", "acme"), ("login", "acme")):
+        told = signed_in(*command, **LOST)
+
+        assert told.returncode != 0
+        assert "authflow logout" in told.stdout + told.stderr
+        assert "--forget" in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("key", ["A" * 43, ""])
+def test_a_record_whose_key_is_lost_is_dropped_and_one_can_sign_in_again(signed_in: Typed, key: str) -> None:
+    told = signed_in("logout", "acme", "--forget", AUTHFLOW_SEALING_KEY=key)
+
+    assert (told.returncode, told.stdout) == (
+        0, "✓ acme: forgotten here. The provider was not told: end its session there.\n"
+    )  # fmt: skip
+    assert signed_in("login", "acme", **LOST).returncode == 0
+    assert signed_in("status", "acme", **LOST).returncode == 0
+
+
+def test_what_can_be_read_is_not_dropped(signed_in: Typed) -> None:
+    told = signed_in("logout", "acme", "--forget")
+
+    assert told.returncode == 1
+    assert "was left alone" in told.stdout
+    assert signed_in("status", "acme").returncode == 0
+
+
+def test_all_that_cannot_be_read_is_dropped_and_nothing_else(signed_in: Typed) -> None:
+    signed_in("logout", "acme", "--forget", **LOST)
+    signed_in("login", "acme", **LOST)
+    signed_in("login", "acme", "--account", "work")
+
+    told = signed_in("logout", "--all", "--forget")
+
+    assert told.stdout.splitlines() == [
+        "✓ acme: forgotten here. The provider was not told: end its session there.",
+        "– acme (work): it can be read, and was left alone.",
+    ]
+
+
+def test_one_account_is_dropped_and_not_its_neighbour(signed_in: Typed) -> None:
+    signed_in("login", "acme", "--account", "work")
+
+    assert signed_in("logout", "acme", "--account", "work", "--forget", **LOST).returncode == 0
+
+    assert [row["account"] for row in rows(signed_in("accounts", "--json"))] == [""]
+
+
+def test_nothing_to_drop_is_said(typed: Typed) -> None:
+    told = typed("logout", "acme", "--forget")
+
+    assert (told.returncode, told.stdout) == (0, "There is no such record.\n")
+
+
+def test_dropping_a_provider_that_there_is_not_names_the_one_that_was_meant(typed: Typed) -> None:
+    told = typed("logout", "acm", "--forget")
+
+    assert told.returncode == 2
+    assert "Did you mean 'acme'?" in told.stderr
+
+
+# ── the key ──
+
+
+def test_a_key_is_made_where_there_is_none_and_then_one_can_sign_in(typed: Typed, tmp_path: Path) -> None:
+    none = {"AUTHFLOW_SEALING_KEY": ""}
+    told = typed("login", "acme", **none)
+    assert told.returncode == 2
+    assert "authflow key new" in told.stderr
+
+    made = typed("key", "new", **none)
+
+    assert made.returncode == 0
+    (file,) = tmp_path.rglob("sealing.key")
+    assert str(file) in made.stdout
+    if os.name == "posix":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() not in made.stdout
+    assert typed("login", "acme", **none).returncode == 0
+    assert "store modes: " in typed("doctor", "--offline", **none).stdout
+
+
+def test_a_key_that_is_there_stays(typed: Typed, tmp_path: Path) -> None:
+    typed("key", "new", AUTHFLOW_SEALING_KEY="")
+    (file,) = tmp_path.rglob("sealing.key")
+    before = file.read_text()
+
+    told = typed("key", "new", AUTHFLOW_SEALING_KEY="")
+
+    assert told.returncode == 0
+    assert file.read_text() == before
+
+
+def test_a_key_for_the_environment_is_printed_and_kept_nowhere(typed: Typed, tmp_path: Path) -> None:
+    told = typed("key", "new", "--print", AUTHFLOW_SEALING_KEY="")
+
+    assert typed("login", "acme", AUTHFLOW_SEALING_KEY=told.stdout.strip()).returncode == 0
+    assert list(tmp_path.rglob("sealing.key")) == []
+
+
+def test_a_key_says_where_it_is_and_what_it_does_not_open(signed_in: Typed) -> None:
+    own, other = signed_in("key", "show"), signed_in("key", "show", **LOST)
+
+    assert "in the variable AUTHFLOW_SEALING_KEY" in own.stdout
+    assert "sealed with" not in own.stdout
+    assert "1 stored sessions were sealed with" in other.stdout
+    assert "authflow logout --all --forget" in other.stdout
+
+
+def test_files_that_others_can_read_are_found(signed_in: Typed, tmp_path: Path) -> None:
+    if os.name != "posix":
+        pytest.skip("modes are POSIX's")
+    (folder,) = [path for path in tmp_path.rglob("sessions") if path.is_dir()]
+    folder.chmod(0o755)
+
+    told = signed_in("doctor", "--offline")
+
+    assert told.returncode == 1
+    assert f"chmod -R go-rwx {folder}" in told.stdout
+
+
+# ── the store ──
+
+
 def test_a_store_can_be_chosen(signed_in: Typed, tmp_path: Path) -> None:
     with open(tmp_path / "authflow.toml", "a") as file:
         file.write('[store]\ntype = "sqlite"\npath = "sessions.db"\n')
@@ -296,6 +427,8 @@ def test_a_store_can_be_chosen(signed_in: Typed, tmp_path: Path) -> None:
     ("table", "said"),
     [
         ('type = "sqllite"\n', "line 10: store: type is no store"),
+        ('type = "sqllite"\n', "Did you mean 'sqlite'?"),
+        ('typ = "sqlite"\n', "Did you mean 'type'?"),
         ('type = "redis"\n', "store of type redis needs url_env"),
         ('type = "redis"\nurl_env = "NO_SUCH_VARIABLE"\n', "line 11: store: the environment has no NO_SUCH_VARIABLE"),
         ('pth = "here"\n', "line 10: store: a store of type file has no setting pth"),
