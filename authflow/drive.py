@@ -18,8 +18,8 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import httpx
 import msgspec
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from .engine import Step as Planned
     from .events import AuthEvent
+    from .protocol.callback import CallbackParams
+    from .protocol.witness import Checked
     from .records import Key
     from .trace.story import Trace
 
@@ -46,6 +48,14 @@ ABOUT = "authflow.about"  # of a request: the session and the story that it belo
 REFRESH = "refresh"  # the story of a renewal
 _FLIGHT_THREADS = 32
 _log = logging.getLogger("authflow.drive")
+
+
+class Asked(NamedTuple):
+    """A request, what came of it, and how long that took (seconds)."""
+
+    request: httpx.Request
+    answer: httpx.Response | Exception
+    seconds: float
 
 
 class Recorder:
@@ -61,35 +71,31 @@ class Recorder:
     def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
         """One transition, after it was published; `planned` has the records before and after, and the facts."""
 
-    def request(
-        self,
-        key: Key,
-        story: str,
-        request: httpx.Request,
-        answer: httpx.Response | Exception,
-        started: float,
-        seconds: float,
-    ) -> None:
-        """One call to the provider: `started` is wall-clock seconds, `seconds` how long it took."""
+    def request(self, key: Key, story: str, asked: Asked) -> None:
+        """One call to the provider."""
 
     def decision(self, key: Key, question: str, move: str, facts: Mapping[str, object]) -> None:
         """One decision of a renewal: a function of `renewal.py`, what it said, and what it judged by (the policy
         among it). No secret is among the facts."""
 
-    def check(self, key: Key, story: str, name: str, of: str, ok: bool, expected: object, got: object) -> None:
-        """One check of a rule (`state`, `iss`, `nonce`, …) on what it looked at, and the two values."""
+    def checks(self, key: Key, story: str, checked: Sequence[Checked]) -> None:
+        """What a rule checked (`state`, `iss`, `nonce`, …) between two requests, in its order."""
 
     def left(self, key: Key, story: str, url: str) -> None:
         """The human is on the way to `url`."""
 
-    def came_back(self, key: Key, story: str, redirect_uri: str, said: Iterable[tuple[str, object]]) -> None:
-        """The human is back, with these parameters."""
+    def came_back(self, key: Key, story: str, redirect_uri: str, params: CallbackParams, bound: bool) -> None:
+        """The human is back, with these parameters: the state was that of this login, and, when it is `bound` to the
+        browser that began it, the binding too."""
 
     def begin(self, key: Key, story: str) -> None:
         """A renewal begins."""
 
     def end(self, key: Key, story: str) -> None:
         """It is over."""
+
+    def foretell(self, key: Key, story: str, planned: Planned, url: str) -> bytes | None:
+        """What `carry` will give when this login has begun, as `planned`, and the human is on the way to `url`."""
 
     def carry(self, key: Key, story: str) -> bytes | None:
         """What another process needs to go on with a story; it travels in a sealed record."""
@@ -289,13 +295,13 @@ class SyncShell:
         if recorder is None or about is None:
             return self.http.send(request)
         key, story = about
-        started, since = self.clock.time(), self.clock.monotonic()
+        since = self.clock.monotonic()
         try:
             response = self.http.send(request)
         except AuthflowError as error:
-            recorder.request(key, story, request, error, started, self.clock.monotonic() - since)
+            recorder.request(key, story, Asked(request, error, self.clock.monotonic() - since))
             raise
-        recorder.request(key, story, request, response, started, self.clock.monotonic() - since)
+        recorder.request(key, story, Asked(request, response, self.clock.monotonic() - since))
         return response
 
     def launch(self, key: str, operation: Op[T]) -> Flight[T]:
@@ -385,13 +391,13 @@ class AsyncShell:
         if recorder is None or about is None:
             return await self.http.send(request)
         key, story = about
-        started, since = self.clock.time(), self.clock.monotonic()
+        since = self.clock.monotonic()
         try:
             response = await self.http.send(request)
         except AuthflowError as error:
-            recorder.request(key, story, request, error, started, self.clock.monotonic() - since)
+            recorder.request(key, story, Asked(request, error, self.clock.monotonic() - since))
             raise
-        recorder.request(key, story, request, response, started, self.clock.monotonic() - since)
+        recorder.request(key, story, Asked(request, response, self.clock.monotonic() - since))
         return response
 
     def launch(self, key: str, operation: Op[T]) -> Flight[T]:

@@ -35,10 +35,10 @@ def repeat(call: Callable[[], object]) -> Run:
     return run
 
 
-def show(title: str, seconds: dict[str, float], *, unit: str = "µs") -> None:
-    """A table; the first contestant is what the others are compared with."""
+def show(title: str, seconds: dict[str, float], *, unit: str = "µs", digits: int = 2) -> None:
+    """A table; the first contestant is what the others are compared with, to so many `digits`."""
     scale = {"ms": 1e3, "µs": 1e6, "ns": 1e9}[unit]
     floor = next(iter(seconds.values()))
     print(f"\n{title}")
     for name, each in seconds.items():
-        print(f"  {name:44} {each * scale:10.1f} {unit}   ×{each / floor:.2f}")
+        print(f"  {name:44} {each * scale:10.{digits - 1}f} {unit}   ×{each / floor:.{digits}f}")

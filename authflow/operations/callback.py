@@ -178,11 +178,7 @@ def _tell_recorder(s: SessionCore, pending: Pending, params: CallbackParams) -> 
     key, attempt = s.key, pending.attempt
     if pending.story is not None:
         recorder.resume(key, attempt, pending.story)
-    said = [(name, getattr(params, name)) for name in params.__struct_fields__]
-    recorder.came_back(key, attempt, pending.redirect_uri, [pair for pair in said if pair[1]])
-    recorder.check(key, attempt, "state", "callback", True, params.state, params.state)
-    if pending.binding_hash is not None:
-        recorder.check(key, attempt, "binding", "callback", True, None, None)
+    recorder.came_back(key, attempt, pending.redirect_uri, params, pending.binding_hash is not None)
 
 
 def _check(

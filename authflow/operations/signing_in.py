@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .. import authorizing, flows
+from .. import authorizing, engine, flows
 from ..agents.base import Agent, Callback, Page
 from ..agents.browser import opener_failed, show_url, surroundings
 from ..agents.choosing import Suitable, can_browse
@@ -44,6 +44,7 @@ from ..http import warm_tls
 from ..protocol.asked_claims import build_claims_parameter, with_hinted_subject
 from ..protocol.authorization import build_authorization_request
 from ..protocol.dpop import jkt, new_key
+from ..protocol.messages import ServerMetadata
 from ..protocol.rar import build_authorization_details
 from ..protocol.step import Call
 from ..records import Pending, PendingRef, decode_profile
@@ -108,10 +109,13 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     mailbox = Mailbox()
     run.expect(pending.attempt, mailbox, listener)
     before = run.record.pending
+    ref = PendingRef(attempt=pending.attempt, state_hash=hash_of(state), deadline=pending.deadline)
+    facts = Facts(now=now, pending=ref)
     try:
+        ready = None if polls else _at_once(_address(s, run, options, state, pending))
+        if ready is not None:
+            pending = replace(pending, story=_foretold(s, run, pending, facts, ready[0]))
         yield Do(partial(store_pending, house, state, pending), house.store.blocking)
-        ref = PendingRef(attempt=pending.attempt, state_hash=hash_of(state), deadline=pending.deadline)
-        facts = Facts(now=now, pending=ref)
         yield Do(partial(run.ledger.commit, Trigger.AUTHORIZE, facts), house.store.blocking)
         yield from displaced(s, run, before)
     except BaseException:
@@ -127,25 +131,13 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         kept = {**(s._bindings or {}), pending.attempt: binding}
         s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
     try:
-        metadata = yield from enrol(s, pending.redirect_uri)
-        if house.providers[s.key.provider].enrols:  # only now it is known whom to ask, and what the API wants
-            pending = replace(pending, issuer=metadata.issuer, scope=_scope(s, run, options))
-            yield Do(partial(restate_pending, house, state, pending), house.store.blocking)
         if isinstance(agent, PollingAgent):
+            metadata, pending = yield from _enrol(s, run, options, state, pending)
             asked = _authorization_params(options, pending)
             return (yield from polling.ask(s, run, agent, pending, state, metadata, asked, mailbox))
-        request = build_authorization_request(
-            s.provider,
-            redirect_uri=pending.redirect_uri,
-            scope=pending.scope,
-            state=state,
-            nonce=pending.nonce,
-            code_verifier=pending.code_verifier,
-            params=_authorization_params(options, pending),
-            resource=pending.resource,
-        )
-        asking = authorizing.authorize(s.provider, metadata, request, request_uri=options.request_uri)
-        url, request_object = yield from reach(s, asking, story=pending.attempt)
+        if ready is None:
+            ready, pending = yield from _address(s, run, options, state, pending)
+        url, request_object = ready
         yield from _leave(s, state, pending, url)
     except AuthflowError as error:
         let_go(run, pending.attempt)
@@ -171,15 +163,74 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
     )
 
 
+def _enrol(
+    s: SessionCore, run: Run, options: LoginOptions, state: str, pending: Pending
+) -> Op[tuple[ServerMetadata, Pending]]:
+    house = s._house
+    metadata = yield from enrol(s, pending.redirect_uri)
+    if house.providers[s.key.provider].enrols:  # only now it is known whom to ask, and what the API wants
+        pending = replace(pending, issuer=metadata.issuer, scope=_scope(s, run, options))
+        yield Do(partial(restate_pending, house, state, pending), house.store.blocking)
+    return metadata, pending
+
+
+def _address(
+    s: SessionCore, run: Run, options: LoginOptions, state: str, pending: Pending
+) -> Op[tuple[tuple[str, str | None], Pending]]:
+    """Where the browser is sent, and the request object that is to be served for it."""
+    metadata, pending = yield from _enrol(s, run, options, state, pending)
+    request = build_authorization_request(
+        s.provider,
+        redirect_uri=pending.redirect_uri,
+        scope=pending.scope,
+        state=state,
+        nonce=pending.nonce,
+        code_verifier=pending.code_verifier,
+        params=_authorization_params(options, pending),
+        resource=pending.resource,
+    )
+    asking = authorizing.authorize(s.provider, metadata, request, request_uri=options.request_uri)
+    address = yield from reach(s, asking, story=pending.attempt)
+    return address, pending
+
+
+def _at_once(address: Op[tuple[tuple[str, str | None], Pending]]) -> tuple[str, str | None] | None:
+    """The same, if nobody has to be asked for it; what it fails of is told when the attempt has begun."""
+    try:
+        next(address)
+    except StopIteration as stop:
+        ready: tuple[str, str | None] = stop.value[0]
+        return ready
+    except AuthflowError:
+        return None
+    address.close()
+    return None
+
+
+def _goes_along(s: SessionCore, pending: Pending) -> bool:
+    """Another process may complete this login, so what is recorded of it goes along. Otherwise this one has it."""
+    return pending.binding_hash is not None and getattr(s._house.store, "durable", True)
+
+
+def _foretold(s: SessionCore, run: Run, pending: Pending, facts: Facts, url: str) -> bytes | None:
+    """What another process needs to tell this login's story, as it will have been once it is stored."""
+    recorder = s._house.recorder
+    if recorder is None or not _goes_along(s, pending):
+        return None
+    label = pending.attempt if run.beside else None
+    planned = engine.step(s.key, run.record, Trigger.AUTHORIZE, facts, attempt=label)
+    return recorder.foretell(s.key, pending.attempt, planned, url)
+
+
 def _leave(s: SessionCore, state: str, pending: Pending, url: str) -> Op[None]:
-    """Whoever records hears of the URL. Where another process may complete the login, the story so far goes with the
-    pending attempt; that it cannot be kept ends no login."""
+    """Whoever records hears of the URL. What it took to make it goes along, too; that it cannot be kept ends no login.
+    """
     recorder = s._house.recorder
     if recorder is None:
         return
     recorder.left(s.key, pending.attempt, url)
-    if pending.binding_hash is None or not getattr(s._house.store, "durable", True):
-        return  # it is completed in this process, which has the story
+    if pending.story is not None or not _goes_along(s, pending):
+        return
     story = recorder.carry(s.key, pending.attempt)
     if story is not None:
         with suppress(StoreError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,8 +27,11 @@ from ..providers.base import Provider
 from ..records import Key
 
 if TYPE_CHECKING:
+    from ..drive import Recorder
     from ..protocol.step import Flow
+    from ..protocol.witness import Checked
 
+G = TypeVar("G")
 T = TypeVar("T")
 
 
@@ -53,17 +55,18 @@ def fenced(
     if trusted is None:
         # By what the application wrote: an issuer that an API named may not be anywhere.
         trusted = known[provider.name] = trusted_hosts(house.providers[provider.name])
-    witness = partial(house.recorder.check, *about) if house.recorder is not None and about is not None else None
+    recorder = None if about is None else house.recorder
+    run = _run if recorder is None or about is None else _Listened(recorder, about)
     try:
-        step = heard(witness, flow.send, None)
+        step = run(flow.send, None)
         while True:
             left = None if until is None else until - now()
             if left is not None and left <= 0:
                 late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
-                step = heard(witness, flow.throw, late)
+                step = run(flow.throw, late)
                 continue
             if isinstance(step, httpx.Request):
-                if witness is not None:
+                if recorder is not None:
                     step.extensions[ABOUT] = about
                 if trusted and step.url.host not in trusted:
                     step.extensions[PRIVATE] = False
@@ -83,12 +86,37 @@ def fenced(
                     raise
                 failed = error
             # Thrown in out here: what the application's function raised is not to be the context of what is told.
-            step = heard(witness, flow.send, answer) if failed is None else heard(witness, flow.throw, failed)
+            step = run(flow.send, answer) if failed is None else run(flow.throw, failed)
     except StopIteration as stop:
         value: T = stop.value
         return value
     finally:
         failed = None
+
+
+def _run(act: Callable[[G], T], given: G) -> T:
+    return act(given)
+
+
+class _Listened:
+    """Runs a flow to its next step, and tells a recorder what it checked on the way."""
+
+    __slots__ = ("_about", "_checked", "_hear", "_recorder")
+
+    def __init__(self, recorder: Recorder, about: tuple[Key, str]) -> None:
+        self._recorder = recorder
+        self._about = about
+        self._checked: list[Checked] = []
+        self._hear = self._checked.append
+
+    def __call__(self, act: Callable[[G], T], given: G) -> T:
+        try:
+            return heard(self._hear, act, given)
+        finally:
+            if self._checked:
+                checked = tuple(self._checked)
+                self._checked.clear()
+                self._recorder.checks(*self._about, checked)
 
 
 def trusted_hosts(provider: Provider) -> frozenset[str]:

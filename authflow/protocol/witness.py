@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 G = TypeVar("G")
 T = TypeVar("T")
 
-
-class Witness(Protocol):
-    """Hears a check: its name, what it looked at, whether it held, what was expected, what was there."""
-
-    def __call__(self, name: str, of: str, ok: bool, expected: object, got: object) -> None: ...
-
+# A check: its name, what it looked at, whether it held, what was expected, what was there.
+Checked = tuple[str, str, bool, object, object]
+Witness = Callable[[Checked], object]
 
 _witness: ContextVar[Witness | None] = ContextVar("authflow-witness", default=None)
 
@@ -29,14 +26,14 @@ def passed(name: str, of: str, expected: object = None, got: object = None) -> N
     """A check held."""
     witness = _witness.get()
     if witness is not None:
-        witness(name, of, True, expected, got)
+        witness((name, of, True, expected, got))
 
 
 def differs(name: str, of: str, expected: object = None, got: object = None) -> None:
     """A check did not hold."""
     witness = _witness.get()
     if witness is not None:
-        witness(name, of, False, expected, got)
+        witness((name, of, False, expected, got))
 
 
 def heard(witness: Witness | None, act: Callable[[G], T], given: G) -> T:

@@ -5,6 +5,7 @@ Rule: a name that stands nowhere here has a secret value.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final
 
 
@@ -13,16 +14,19 @@ def _names(text: str) -> frozenset[str]:
 
 
 # The protocol's own words, public settings, numbers.
-SHOWN: Final = _names(
+WORDS: Final = _names(
     """
     access_type acr_values active actor_token_type approval_prompt audience client_assertion_type client_id
-    code_challenge_method display email_verified error error_code error_description expires_in ext_expires_in
-    grant_type include_granted_scopes interval issued_token_type max_age prompt refresh_expires_in refresh_in
+    code_challenge_method display email_verified error_code expires_in ext_expires_in grant_type
+    include_granted_scopes interval issued_token_type max_age prompt refresh_expires_in refresh_in
     refresh_token_expires_in requested_expiry requested_token_type resource response_mode response_type scope
     subject_token_type token_type token_type_hint ui_locales
     content-type retry-after
     """
 )
+
+# What somebody wrote for humans: shown, and searched for a human's name first.
+TEXTS: Final = _names("error error_description")
 
 # Shown without their query, and their host only if it tells of nobody's own network.
 URLS: Final = _names("iss redirect_uri post_logout_redirect_uri verification_uri error_uri location")
@@ -47,4 +51,19 @@ SECRET: Final = _names(
     """
 )
 
-KNOWN: Final = SHOWN | URLS | PEOPLE | SECRET
+
+class Kind(IntEnum):
+    """What becomes of a value."""
+
+    WORD = 1
+    TEXT = 2
+    URL = 3
+    PERSON = 4
+    SECRET = 5
+
+
+KINDS: Final[dict[str, Kind]] = {
+    name: kind
+    for kind, names in zip(Kind, (WORDS, TEXTS, URLS, PEOPLE, SECRET), strict=True)
+    for name in names
+}  # fmt: skip

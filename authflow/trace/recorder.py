@@ -4,67 +4,48 @@ By default the last attempt, renewal and sign-out of each session, and of the wh
 those that went well give way to newer ones, those that failed have a shelf of their own. So a desktop program has
 all of its sessions' stories, and a web application with 100,000 sessions the last few hundred, in a few megabytes.
 
-Rule 1: what comes in is redacted at once. A recorder keeps no request, answer, record or token.
-Rule 2: it is called inline, from any thread, sometimes within a session's turn: it is quick, never waits, never raises.
-Rule 3: a login that may be completed elsewhere travels in its pending record (`carry`, `resume`).
+Rule 1: while something goes on, what is heard of it waits as it is, for it has the same secrets in memory itself. When
+        it ends, travels (`carry`), is looked at, or has become much, what was heard is redacted and dropped.
+Rule 2: hearing is quick, never waits, never raises: it is done inline, from any thread, sometimes in a session's turn.
+        To tell what was heard is ten times as dear. So of what goes well only so many in a second are told, and of the
+        rest nothing is kept; what fails is always told.
+Rule 3: a login that may be completed elsewhere travels in its pending record (`foretell`, `carry`, `resume`).
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import httpx
-import msgspec
 
-from ..chart import State, Trigger
+from ..chart import Trigger
 from ..clock import Clock
-from ..drive import REFRESH, Recorder
+from ..drive import REFRESH, Asked, Recorder
 from ..engine import Step as Planned
-from ..errors import AuthflowError, ConfigurationError, whereabouts
-from ..events import AuthEvent, Origin
+from ..errors import ConfigurationError, whereabouts
+from ..events import AuthEvent
+from ..protocol.callback import CallbackParams
+from ..protocol.witness import Checked
 from ..records import Key
-from .redact import MASK, Redactor, parse_pairs, shown_path
-from .story import APPLICATION, PROVIDER, Call, Check, Hop, Trace
-from .telling import Telling, read_carried
+from .shelves import MOST_OPEN, Recording, Shelves, order, slot
+from .story import FAILED, Trace
+from .telling import GOES_ON, Telling, read_carried
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Heard = tuple[float, Callable[..., None], tuple[Any, ...]]  # monotonic seconds, what tells it, and of what
 
-LOGOUT: Final = "logout"
-RESTORE: Final = "restore"
-MOST_OPEN: Final = 1_024
-_LATE: Final = 15.0  # seconds for which a call still belongs to the story that has just ended
+MOST_HEARD: Final = 32  # of one session, until it is told
+MOST_HELD: Final = 16 * 1024  # bytes; a larger answer is redacted as it comes
+A_SECOND: Final = 4.0  # so many stories that went well are told, when there are very many,
+AT_ONCE: Final = 64.0  # and so many before it comes to that
 _log = logging.getLogger("authflow.trace")
 
-_LOGIN: Final = frozenset({"callback", "authenticate", "fail", "cancel", "time_out", "reject"})
-_OF_RENEWAL: Final = frozenset({"refreshed", "defer", "adopt"})
-_ENDS: Final = frozenset({"logout", "revoke", "expire"})
-_URLS: Final = frozenset({"iss", "redirect_uri"})
-_HASHED: Final = frozenset(
-    {"nonce", "state", "sub", "userinfo_sub", "at_hash", "c_hash", "s_hash", "binding", "kid", "sid", "jti"}
-)
-
-
-class Recording(msgspec.Struct, frozen=True):
-    """How much is recorded: `SessionManager(trace=Recording(…))`.
-
-    `every`: all stories, not only the last of each kind of each session. `with_identity`: e-mail, names, `sub` and
-    internal hosts are kept. `stories`: how many at most, and as many that failed; older ones go. `seconds`: how long.
-    """
-
-    every: bool = False
-    with_identity: bool = False
-    stories: int = 256
-    seconds: float = 86_400.0
+_GOES_ON: Final = GOES_ON - {"forget"}
 
 
 def recorder_for(trace: object, clock: Clock) -> Recorder | None:
@@ -82,18 +63,22 @@ def recorder_for(trace: object, clock: Clock) -> Recorder | None:
     return StoryRecorder(clock, trace)
 
 
-def _quietly(act: Callable[P, R]) -> Callable[P, R | None]:
+class _quietly:
     """A defect of the recorder is a log record, never part of a login."""
 
-    @wraps(act)
-    def safe(*given: P.args, **named: P.kwargs) -> R | None:
-        try:
-            return act(*given, **named)
-        except Exception as error:
-            _log.warning("a trace could not be recorded: %s", whereabouts(error))
-            return None
+    __slots__ = ("_what",)
 
-    return safe
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, place: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        _log.warning("a trace could not be %s: %s", self._what, whereabouts(error))
+        return True
 
 
 class StoryRecorder(Recorder):
@@ -102,133 +87,84 @@ class StoryRecorder(Recorder):
     def __init__(self, clock: Clock, settings: Recording) -> None:
         self._clock = clock
         self._settings = settings
+        self._monotonic = clock.monotonic
         self._mutex = threading.Lock()
-        self._of: dict[Key, dict[str, Telling]] = {}
-        self._open: OrderedDict[int, Telling] = OrderedDict()
-        self._kept: dict[bool, OrderedDict[int, Telling]] = {False: OrderedDict(), True: OrderedDict()}
-        self._process = ""
-        self._providers: Mapping[str, Provider] = {}
+        self._heard: dict[Key, list[Heard]] = {}  # not redacted yet: of what goes on
+        self._flying: set[Key] = set()  # whose renewal has begun and not ended
+        self._left, self._counted_at = AT_ONCE, clock.monotonic()
+        self._shelves = Shelves(clock, settings)
 
     def attach(self, process: str, providers: Mapping[str, Provider]) -> None:
-        self._process, self._providers = process, providers
+        self._shelves.process, self._shelves.providers = process, providers
+
+    def __repr__(self) -> str:
+        return f"<StoryRecorder of {len({*self._shelves.of, *self._heard})} sessions>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A recorder is neither copied nor pickled: stories that go on may hold secrets.")
 
     # ── what is heard ────────────────────────────────────────────────────────────────────────────────
 
-    @_quietly
     def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
-        with self._mutex:
-            for telling in self._tellings_of(key, event, planned):
-                telling.transition(event, planned, self._now(telling))
-                if telling.outcome and not telling.held:
-                    self._end(telling)
+        self._hear(key, StoryRecorder._event, event, planned)
+        if event.trigger not in _GOES_ON and key not in self._flying:
+            self._over(key, logins=1)
 
-    @_quietly
-    def request(
-        self,
-        key: Key,
-        story: str,
-        request: httpx.Request,
-        answer: httpx.Response | Exception,
-        started: float,
-        seconds: float,
-    ) -> None:
-        with self._mutex:
-            telling = self._find(key, story)
-            redact, url = telling.redact, request.url
-            sent = redact.request(request)
-            at = round(max(0.0, self._now(telling) - seconds), 6)
-            call = Call(
-                at, request.method, redact.host(url.host), shown_path(url.path), round(seconds, 6), sent,
-                **_told(redact, answer),
-            )  # fmt: skip
-            telling.add(call)
+    def request(self, key: Key, story: str, asked: Asked) -> None:
+        self._hear(key, StoryRecorder._request, story, asked)
+        if isinstance(asked.answer, httpx.Response) and len(asked.answer.content) > MOST_HELD:
+            self._settle(key)
 
-    @_quietly
     def decision(self, key: Key, question: str, move: str, facts: Mapping[str, object]) -> None:
-        with self._mutex:
-            telling = self._find(key, REFRESH)
-            kept = {name: one for name, one in facts.items() if isinstance(one, (bool, int, float, str, type(None)))}
-            telling.decide(question, move, kept, self._now(telling))
+        self._hear(key, StoryRecorder._tell, REFRESH, Telling.decide, question, move, facts)
 
-    @_quietly
-    def check(self, key: Key, story: str, name: str, of: str, ok: bool, expected: object, got: object) -> None:
-        with self._mutex:
-            telling = self._find(key, story)
-            wanted = _shown(telling.redact, name, expected)
-            found = wanted if type(got) is type(expected) and got == expected else _shown(telling.redact, name, got)
-            if ok:
-                telling.add(Check(self._now(telling), name, True, of, wanted, found))
-            else:
-                telling.mismatch = name, of, wanted, found
+    def checks(self, key: Key, story: str, checked: Sequence[Checked]) -> None:
+        self._hear(key, StoryRecorder._tell, story, Telling.checks, checked)
 
-    @_quietly
     def left(self, key: Key, story: str, url: str) -> None:
-        with self._mutex:
-            telling = self._find(key, story)
-            redact, now = telling.redact, self._now(telling)
-            where, _, query = url.partition("#")[0].partition("?")
-            host, path = redact.place(where)
-            params = redact.sent(parse_pairs(query.encode()))
-            telling.add(Hop(now, APPLICATION, PROVIDER, "authorization request", host=host, path=path, params=params))
-            telling.away = now
+        self._hear(key, StoryRecorder._tell, story, Telling.left, url)
 
-    @_quietly
-    def came_back(self, key: Key, story: str, redirect_uri: str, said: Iterable[tuple[str, object]]) -> None:
-        with self._mutex:
-            telling = self._find(key, story)
-            now = self._now(telling)
-            telling.came_back(now)
-            params = telling.redact.told(said)
-            host, path = telling.redact.place(redirect_uri)
-            telling.add(Hop(now, PROVIDER, APPLICATION, "authorization response", host=host, path=path, params=params))
+    def came_back(self, key: Key, story: str, redirect_uri: str, params: CallbackParams, bound: bool) -> None:
+        self._hear(key, StoryRecorder._tell, story, Telling.returned, redirect_uri, params, bound)
 
-    @_quietly
     def begin(self, key: Key, story: str) -> None:
-        with self._mutex:
-            telling = self._of.get(key, {}).get(story)
-            if telling is None or (telling.ended is not None and telling.outcome != "adopt"):
-                telling = self._start(key, story, story)
-            elif telling.ended is not None:  # another process has just done it, and here it is looked at
-                telling.ended = None
-                self._kept[False].pop(id(telling), None)
-                self._open[id(telling)] = telling
-            telling.held = True
+        self._hear(key, StoryRecorder._begin, story)
+        self._flying.add(key)
 
-    @_quietly
     def end(self, key: Key, story: str) -> None:
-        with self._mutex:
-            telling = self._of.get(key, {}).get(story)
-            if telling is not None and telling.held:
-                telling.held = False
-                telling.waited(self._now(telling))
-                if telling.steps:
-                    self._end(telling)
-                else:
-                    self._drop(telling)
+        self._hear(key, StoryRecorder._finish, story)
+        self._flying.discard(key)
+        self._over(key, logins=0)
 
-    @_quietly
-    def carry(self, key: Key, story: str) -> bytes | None:
-        with self._mutex:
-            telling = self._of.get(key, {}).get(story)
-            return None if telling is None else telling.carry()
-
-    @_quietly
     def resume(self, key: Key, story: str, data: bytes) -> None:
-        with self._mutex:
-            telling = self._of.get(key, {}).get(story)
-            if telling is not None and not telling.seen:
-                return
-            carried = read_carried(data)
-            if carried is not None:
-                telling = telling or self._start(key, story, carried.story.kind)
-                telling.take_up(carried)
+        self._hear(key, StoryRecorder._resume, story, data)
 
-    @_quietly
+    def carry(self, key: Key, story: str) -> bytes | None:
+        with _quietly("carried"), self._mutex:
+            if not self._has_time():
+                return None
+            self._settle_within(key)
+            telling = self._shelves.of.get(key, {}).get(story)
+            return None if telling is None else telling.carry()
+        return None
+
+    def foretell(self, key: Key, story: str, planned: Planned, url: str) -> bytes | None:
+        with _quietly("foretold"), self._mutex:
+            if not self._has_time():
+                return None
+            at = self._monotonic()
+            telling = self._shelves.new(key, at, story, "login" if planned.event.attempt is None else "step_up")
+            telling.transition(0.0, planned.event, planned)
+            telling.left(0.0, url)
+            return telling.carry()
+        return None
+
     def moved(self, old: Key, new: Key) -> None:
         with self._mutex:
-            tellings = self._of.pop(old, None)
+            self._settle_within(old)
+            tellings = self._shelves.of.pop(old, None)
             if tellings:
-                self._of.setdefault(new, {}).update(tellings)
+                self._shelves.of.setdefault(new, {}).update(tellings)
                 for telling in tellings.values():
                     telling.key = new
 
@@ -237,159 +173,127 @@ class StoryRecorder(Recorder):
     def trace(self, key: Key | None = None, story: str | None = None) -> Trace | None:
         """The stories of one session (only `story` of them), or of all. None: nothing was recorded."""
         with self._mutex:
+            for heard in [key] if key is not None else list(self._heard):
+                self._settle_within(heard)
             if key is None:
-                found = list(self._all())
+                found = list(self._shelves.all())
             else:
-                found = [one for about, one in self._of.get(key, {}).items() if story in (None, about)]
-            told = sorted((one for one in found if one.steps), key=_order)
+                found = [one for about, one in self._shelves.of.get(key, {}).items() if story in (None, about)]
+            told = sorted((one for one in found if one.steps), key=order)
             stories = tuple(telling.story() for telling in told)
         return Trace(stories=stories) if stories else None
 
     def last_attempt(self, key: Key) -> Trace | None:
         with self._mutex:
-            logins = [one for one in self._of.get(key, {}).values() if _slot(one) == "attempt" and one.steps]
-            latest = max(logins, key=lambda one: (one.ended or 0.0, *_order(one)), default=None)
+            self._settle_within(key)
+            logins = [one for one in self._shelves.of.get(key, {}).values() if slot(one) == "attempt" and one.steps]
+            latest = max(logins, key=lambda one: (one.ended or 0.0, *order(one)), default=None)
             return None if latest is None else Trace(stories=(latest.story(),))
 
-    # ── inside, under the mutex ──────────────────────────────────────────────────────────────────────
+    # ── from hearing to telling ──────────────────────────────────────────────────────────────────────
 
-    def _now(self, telling: Telling) -> float:
-        since = self._clock.monotonic() - telling.since
-        return round(since, 6) if since > 0.0 else 0.0
+    def _hear(self, key: Key, act: Callable[..., None], *given: Any) -> None:
+        with self._mutex:
+            heard = self._heard.get(key)
+            if heard is not None:
+                heard.append((self._monotonic(), act, given))
+                if len(heard) >= MOST_HEARD:
+                    self._settle_within(key)
+                return
+            self._heard[key] = [(self._monotonic(), act, given)]
+            if act is not StoryRecorder._event and act is not StoryRecorder._begin and not self._shelves.goes_on(key):
+                if key in self._shelves.of or self._has_time():  # it is late: what it belongs to has ended
+                    self._settle_within(key)
+                else:
+                    del self._heard[key]
+            elif len(self._heard) > MOST_OPEN:
+                self._settle_within(next(iter(self._heard)))
 
-    def _all(self) -> Iterator[Telling]:
-        yield from self._open.values()
-        for shelf in self._kept.values():
-            yield from shelf.values()
+    def _settle(self, key: Key) -> None:
+        with self._mutex:
+            self._settle_within(key)
 
-    def _tellings_of(self, key: Key, event: AuthEvent, planned: Planned) -> list[Telling]:
-        """The stories that an event belongs to; begun if there is none."""
-        trigger, before, facts = event.trigger, planned.before, planned.facts
-        here = self._of.get(key, {})
-        if trigger == Trigger.AUTHORIZE._value_:
-            refs = planned.record.pending or (() if facts.record is None else facts.record.pending)
-            about = refs[-1].attempt if refs else RESTORE
-            telling = self._start(key, about, "login" if event.attempt is None else "step_up")
-            telling.seen = event.origin == Origin.OTHER_PROCESS._value_
-            return [telling]
-        waiting = [ref.attempt for ref in before.pending]
-        attempts = [one for one in (facts.attempt or before.attempt,) if one] or waiting
-        if trigger in _LOGIN:
-            known = [here[one] for one in attempts if one in here and not here[one].outcome]
-            if trigger == Trigger.CALLBACK._value_:
-                for one in waiting:  # they gave way to the one that came back
-                    if one not in attempts and one in here:
-                        self._drop(here[one])
-            return known or [self._start(key, (attempts or [RESTORE])[-1], "login")]
-        if trigger == Trigger.RESTORE._value_:
-            known = [here[one] for one in attempts if one in here and not here[one].outcome]
-            return known or [self._open_or_new(key, RESTORE)]
-        if trigger == Trigger.REAUTHENTICATE._value_:
-            known = [one for one in here.values() if one.kind == "step_up" and not one.outcome]
-            return known[-1:] or [self._start(key, RESTORE, "step_up")]
-        if trigger == Trigger.REFRESH._value_ or trigger in _OF_RENEWAL:
-            return [self._open_or_new(key, REFRESH)]
-        if trigger in _ENDS and before.state is State.REFRESHING and trigger != Trigger.LOGOUT._value_:
-            return [self._open_or_new(key, REFRESH)]
-        if trigger == Trigger.FORGET._value_:
-            return [here[LOGOUT]] if LOGOUT in here else []
-        return [self._start(key, LOGOUT, LOGOUT)]
+    def _over(self, key: Key, *, logins: int) -> None:
+        """Something of this session has ended, among it so many logins: it is told, or else nothing of it is kept."""
+        with self._mutex:
+            if self._has_time() or self._has_to_be_told(key, logins):
+                self._settle_within(key)
+            else:
+                self._heard.pop(key, None)
 
-    def _open_or_new(self, key: Key, about: str) -> Telling:
-        telling = self._of.get(key, {}).get(about)
-        if telling is not None and (not telling.outcome or telling.held):
-            return telling
-        return self._start(key, about, about)
+    def _has_to_be_told(self, key: Key, logins: int) -> bool:
+        """It failed, or more than what has ended is in it, or a part of it was told already."""
+        heard = self._heard.get(key, ())
+        triggers = [given[0].trigger for _, act, given in heard if act is StoryRecorder._event]
+        failed, more = not FAILED.isdisjoint(triggers), triggers.count(Trigger.AUTHORIZE._value_) > logins
+        return failed or more or self._shelves.goes_on(key)
 
-    def _find(self, key: Key, story: str) -> Telling:
-        """The story that a call belongs to: the one named, or the one that goes on, or the one just over."""
-        here = self._of.get(key, {})
-        if story:
-            return here.get(story) or self._start(key, story, story if story in (REFRESH, LOGOUT, RESTORE) else "login")
-        going_on = [one for one in here.values() if one.ended is None]
-        if going_on:
-            return going_on[-1]
-        now = self._clock.monotonic()
-        late = [one for one in here.values() if one.ended is not None and now - one.ended < _LATE]
-        return max(late, key=lambda one: one.ended or 0.0) if late else self._start(key, "call", "call")
+    def _has_time(self) -> bool:
+        """Whether one more of those that go well is told: so many in a second, and a few more at once."""
+        if self._settings.every:
+            return True
+        now = self._monotonic()
+        gained, self._counted_at = (now - self._counted_at) * A_SECOND, now
+        self._left = min(AT_ONCE, self._left + gained)
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
 
-    def _start(self, key: Key, about: str, kind: str) -> Telling:
-        here = self._of.setdefault(key, {})
-        earlier = here.get(about)
-        if earlier is not None and self._settings.every and earlier.steps:
-            here[f"{about} {earlier.id}"] = here.pop(about)
-            earlier.about = f"{about} {earlier.id}"
-        elif earlier is not None:
-            self._drop(earlier)
-            here = self._of.setdefault(key, {})
-        redact = Redactor(secrets.token_bytes(16), with_identity=self._settings.with_identity)
-        telling = Telling(key, about, kind, self._clock.time(), self._clock.monotonic(), redact)
-        provider = self._providers.get(key.provider)
-        telling.label = key.provider if provider is None else provider.label
-        telling.process = self._process
-        telling.session = next((one.session for one in here.values()), "") or secrets.token_hex(3)
-        here[about] = telling
-        self._open[id(telling)] = telling
-        if len(self._open) > MOST_OPEN:
-            self._drop(next(iter(self._open.values())))
-        return telling
+    def _settle_within(self, key: Key) -> None:
+        """Tells what was heard of a session, redacted. A defect in that costs a step, never a login."""
+        heard = self._heard.pop(key, ())
+        for at, act, given in heard:
+            with _quietly("told"):
+                act(self, key, at, *given)
+        if heard:
+            for telling in self._shelves.of.get(key, {}).values():
+                telling.forget()
 
-    def _end(self, telling: Telling) -> None:
-        """It is over: kept, in the place of the one of its kind before it."""
-        telling.ended = self._clock.monotonic()
-        self._open.pop(id(telling), None)
-        here = self._of.get(telling.key, {})
-        if not self._settings.every:
-            for one in [one for one in here.values() if one is not telling and _slot(one) == _slot(telling)]:
-                if one.ended is not None:
-                    self._drop(one)
-        failed = telling.outcome in ("fail", "cancel", "time_out", "defer", "revoke", "expire")
-        self._kept[not failed].pop(id(telling), None)
-        shelf = self._kept[failed]
-        shelf[id(telling)] = telling
-        shelf.move_to_end(id(telling))
-        while shelf:
-            oldest = next(iter(shelf.values()))
-            too_old = telling.ended - (oldest.ended or 0.0) > self._settings.seconds
-            if len(shelf) <= self._settings.stories and not too_old:
-                break
-            self._drop(oldest)
+    def _event(self, key: Key, at: float, event: AuthEvent, planned: Planned) -> None:
+        for telling in self._shelves.tellings_of(key, at, event, planned):
+            telling.transition(telling.since_began(at), event, planned)
+            if event.trigger not in GOES_ON:
+                telling.outcome = event.trigger
+            if telling.outcome and not telling.held:
+                self._shelves.end(telling, at)
 
-    def _drop(self, telling: Telling) -> None:
-        for shelf in (self._open, *self._kept.values()):
-            shelf.pop(id(telling), None)
-        here = self._of.get(telling.key, {})
-        if here.get(telling.about) is telling:
-            del here[telling.about]
-            if not here:
-                del self._of[telling.key]
+    def _request(self, key: Key, at: float, story: str, asked: Asked) -> None:
+        telling = self._shelves.find(key, at, story)
+        telling.call(telling.since_began(at), asked.request, asked.answer, asked.seconds)
 
+    def _tell(self, key: Key, at: float, story: str, act: Callable[..., None], *given: Any) -> None:
+        telling = self._shelves.find(key, at, story)
+        act(telling, telling.since_began(at), *given)
 
-def _order(telling: Telling) -> tuple[float, int]:
-    return telling.began, telling.number
+    def _begin(self, key: Key, at: float, story: str) -> None:
+        telling = self._shelves.of.get(key, {}).get(story)
+        if telling is None or (telling.ended is not None and telling.outcome != "adopt"):
+            telling = self._shelves.start(key, at, story, story)
+        elif telling.ended is not None:  # another process has just done it, and here it is looked at
+            telling.ended = None
+            self._shelves.kept[False].pop(id(telling), None)
+            self._shelves.open[id(telling)] = telling
+        telling.held = True
 
+    def _finish(self, key: Key, at: float, story: str) -> None:
+        telling = self._shelves.of.get(key, {}).get(story)
+        if telling is not None and telling.held:
+            telling.held = False
+            telling.waited(telling.since_began(at))
+            if telling.steps:
+                self._shelves.end(telling, at)
+            else:
+                self._shelves.drop(telling)
 
-def _slot(telling: Telling) -> str:
-    return "attempt" if telling.kind in ("login", "step_up") else telling.kind
-
-
-def _told(redact: Redactor, answer: httpx.Response | Exception) -> dict[str, Any]:
-    if isinstance(answer, httpx.Response):
-        return {"status": answer.status_code, "got": redact.response(answer), "size": len(answer.content)}
-    if isinstance(answer, AuthflowError):
-        return {"failure": answer.code, "said": redact.text(str(answer))}
-    return {"failure": type(answer).__name__}
-
-
-def _shown(redact: Redactor, name: str, value: object) -> str:
-    """A value that was compared, as the check's name allows."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return redact.text(str(value)) if isinstance(value, (bool, int, float)) else MASK
-    if name in _HASHED:
-        return redact.mark(value)
-    return redact.url(value) if name in _URLS else redact.text(value)
+    def _resume(self, key: Key, at: float, story: str, data: bytes) -> None:
+        telling = self._shelves.of.get(key, {}).get(story)
+        if telling is not None and not telling.seen:
+            return
+        carried = read_carried(data)
+        if carried is not None:
+            telling = telling or self._shelves.start(key, at, story, carried.story.kind)
+            telling.take_up(carried)
 
 
 TraceSetting = bool | Literal["all"] | Recording | Recorder

@@ -7,6 +7,8 @@ Rule 2: a secret is `•••` and four digits of a hash under a key that only 
         `•••` alone.
 Rule 3: a human is not named: e-mail, name, `sub` and hosts inside a network are masked, unless `with_identity`.
 Rule 4: a shown value is still somebody else's text. What looks like a secret in it is taken out.
+Rule 5: it runs at the end of every login, so it is quick: one look at a table of names says what becomes of a value,
+        the words of the protocol are judged once in a process, and equal secrets are hashed once in a story.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import msgspec
@@ -27,16 +29,19 @@ from msgspec.structs import replace
 from ..errors import ErrorInfo, printable
 from ..protocol.urls import is_loopback, is_private_host
 from ..protocol.words import looks_secret, without_secrets
-from .names import KNOWN, PEOPLE, SHOWN, URLS
+from .names import KINDS, PEOPLE, Kind
 
 MASK: Final = "•••"
 LEAST_BITS: Final = 64.0
+_SURELY_GUESSED: Final = 10  # characters, of whatever kinds
 LONGEST_SHOWN: Final = 300
 MOST_NAMES: Final = 40
 LARGEST_BODY: Final = 64 * 1024  # bytes; a larger one is not looked into
 _LONGEST_DOCUMENT: Final = 24  # members; what has more is metadata, and public
 _HEADERS: Final = {
-    name.encode(): name for name in ("content-type", "retry-after", "location", "dpop-nonce", "www-authenticate")
+    spelled.encode(): name
+    for name in ("content-type", "retry-after", "location", "dpop-nonce", "www-authenticate", "authorization", "dpop")
+    for spelled in (name, name.title(), name.title().replace("Dpop", "DPoP"), name.title().replace("Www", "WWW"))
 }
 _SCHEMES: Final = ("basic", "bearer", "dpop")
 
@@ -59,6 +64,7 @@ _INSIDE: Final = (
 )  # fmt: skip
 
 
+_WORD_KIND, _TEXT_KIND, _URL_KIND, _PERSON_KIND, _SECRET_KIND = Kind
 _MOST_HARMLESS: Final = 512
 _harmless: set[str] = set()  # texts of which nothing had to be taken out; logins have the same ones over and over
 
@@ -101,12 +107,23 @@ def _apart(url: str) -> tuple[str, str, str]:
 
 
 @lru_cache(maxsize=256)
-def _place(url: str) -> tuple[str, str]:
+def _place(url: str) -> tuple[str, str, bool]:
+    """The host, the path that may be shown, and whether the host may be shown."""
     parts = urlsplit(url)
-    return parts.hostname or "", shown_path(parts.path)
+    host = parts.hostname or ""
+    return _shown_host(host), shown_path(parts.path), not is_inside(host)
 
 
-_apart_and_kept = lru_cache(maxsize=256)(_apart)  # the same addresses over and over
+@lru_cache(maxsize=256)
+def _place_of(raw_host: bytes, raw_path: bytes) -> tuple[str, str, bool]:
+    return _place(f"https://{raw_host.decode('ascii')}{raw_path.decode('ascii')}")
+
+
+@lru_cache(maxsize=256)
+def _open_url(url: str) -> str:
+    """A URL of the open network without a query, as it may be shown; "" when it is none."""
+    start, host, rest = _apart(url)
+    return f"{start}{_shown_host(host)}{rest}" if host and not is_inside(host) else ""
 
 
 def bits_of(value: str) -> float:
@@ -119,24 +136,34 @@ def bits_of(value: str) -> float:
 class Redactor:
     """What of the values of one story may be kept. `key`: 16 random bytes, of this story only."""
 
-    __slots__ = ("_people", "key", "with_identity")
+    __slots__ = ("_claims", "_marks", "_people", "key", "with_identity")
 
     def __init__(self, key: bytes, *, with_identity: bool = False) -> None:
         self.key = key
         self.with_identity = with_identity
-        self._people: set[str] = set()  # whom this story is about: taken out of texts too
+        self._marks: dict[str, str] = {}  # until `forget()`: what stands for a secret
+        self._people: set[str] = set()  # until then: whom this story is about, taken out of texts too
+        self._claims: list[Mapping[str, msgspec.Raw]] = []  # until then: where more of them are named
+
+    def forget(self) -> None:
+        """Drops what it knows of secrets and people. Equal secrets have equal digits all the same."""
+        self._marks.clear()
+        self._people.clear()
+        self._claims.clear()
 
     # ── single values ────────────────────────────────────────────────────────────────────────────────
 
     def mark(self, text: str) -> str:
         """What stands for a secret."""
-        if len(text) < 20 and bits_of(text) < LEAST_BITS:
-            return MASK
-        return self.digest(text)
+        known = self._marks.get(text)
+        if known is None:
+            guessable = len(text) <= _SURELY_GUESSED or (len(text) < 20 and bits_of(text) < LEAST_BITS)
+            known = self._marks[text] = MASK if guessable else self.digest(text)
+        return known
 
     def digest(self, text: str) -> str:
         """Four digits that are equal for equal texts of this story."""
-        return MASK + blake2b(text.encode("utf-8", "surrogatepass"), key=self.key, digest_size=2).hexdigest()
+        return MASK + blake2b(self.key + text.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
 
     def host(self, host: str) -> str:
         """A host by its name, unless that tells of somebody's own network."""
@@ -144,20 +171,36 @@ class Redactor:
 
     def url(self, url: str) -> str:
         """A URL without its query, its host and path redacted."""
-        start, host, rest = _apart_and_kept(url) if "?" not in url and "#" not in url else _apart(url)
+        if "?" not in url and "#" not in url:
+            known = _open_url(url)
+            if known:
+                return known
+        start, host, rest = _apart(url)
         return f"{start}{self.host(host)}{rest}" if host else rest
+
+    def place_of(self, url: httpx.URL) -> tuple[str, str]:
+        """The same of a request's URL."""
+        host, path, is_open = _place_of(url.raw_host, url.raw_path.partition(b"?")[0])
+        return host if is_open or self.with_identity else self.mark(url.host), path
 
     def place(self, url: str) -> tuple[str, str]:
         """The host and the path of a URL, as they may be told."""
-        host, path = _place(url.partition("?")[0])
-        return self.host(host), path
+        host, path, is_open = _place(url.partition("?")[0])
+        return host if is_open or self.with_identity else self.mark(host), path
 
     def text(self, said: str) -> str:
         """Somebody's words: URLs, hosts and addresses redacted, what looks like a secret taken out."""
-        for person in self._people:
+        for person in self._named():
             if person in said:
                 said = said.replace(person, MASK)
-        if said in _harmless or _PLAIN.fullmatch(said):
+        return said if said in _harmless else self._cleaned(said)
+
+    def word(self, said: str) -> str:
+        """A word of the protocol: as `text`, but nobody is named by it."""
+        return said if said in _harmless else self._cleaned(said)
+
+    def _cleaned(self, said: str) -> str:
+        if _PLAIN.fullmatch(said):
             return said
         printed = printable(said)
         kept: list[str] = []
@@ -197,46 +240,62 @@ class Redactor:
             self._people.add(text)
         return MASK
 
+    def _named(self) -> set[str]:
+        """Whom this story is about, as far as that is known."""
+        if self._claims and not self.with_identity:
+            claims, self._claims = self._claims, []
+            for one in claims:
+                for name in PEOPLE & one.keys():
+                    self.person(_text_of(one[name]))
+        return self._people
+
     # ── by name ──────────────────────────────────────────────────────────────────────────────────────
 
-    def value(self, name: str, value: object) -> str:
-        """One parameter or member. An unknown name's value is a secret."""
+    def value(self, kind: Kind | None, value: object, answer: httpx.Response | None = None) -> str:
+        """One parameter or member. An unknown name's value is a secret. What repeats the secrets of the request that
+        `answer` is to is cut."""
         if type(value) is not str:
             if isinstance(value, dict):
                 return "{…}"
             if isinstance(value, list):
                 return f"[{len(value)}]"
             value = ("true" if value else "false") if isinstance(value, bool) else str(value)
-        if name in SHOWN:
-            return self.text(value)
-        if name in URLS:
+        if kind is None or kind is _SECRET_KIND:
+            return self.jwt(value) if value[:3] == "eyJ" and value.count(".") == 2 else self.mark(value)
+        if kind is _URL_KIND:
             return self.url(value)
-        if name in PEOPLE:
+        if kind is _PERSON_KIND:
             return self.person(value)
-        return self.jwt(value) if value[:3] == "eyJ" and value.count(".") == 2 else self.mark(value)
+        if answer is not None and len(value) >= 8 and not _PLAIN.fullmatch(value):
+            value = without_secrets(value, answer)
+        return self.word(value) if kind is _WORD_KIND else self.text(value)
 
     def sent(self, pairs: Iterable[tuple[str, object]]) -> dict[str, str]:
         """What this program sent. A name that looks like a word is told."""
-        kept: dict[str, str] = {}
-        more = 0
-        for name, value in pairs:
-            if len(kept) < MOST_NAMES and (name in KNOWN or _WORD.fullmatch(name)):
-                kept[name] = self.value(name, value)
-            else:
-                more += 1
-        if more:
-            kept[MASK] = f"{more} more"
-        return kept
+        return self._pairs(pairs, _WORD.fullmatch, None)
 
-    def told(self, pairs: Iterable[tuple[object, object]]) -> dict[str, str]:
+    def told(self, pairs: Iterable[tuple[str, object]], answer: httpx.Response | None = None) -> dict[str, str]:
         """What somebody else sent. Only a name that is known is told."""
+        return self._pairs(pairs, None, answer)
+
+    def _pairs(
+        self,
+        pairs: Iterable[tuple[str, object]],
+        is_name: Callable[[str], object] | None,
+        answer: httpx.Response | None,
+    ) -> dict[str, str]:
         kept: dict[str, str] = {}
-        more = 0
+        more, marks = 0, self._marks
         for name, value in pairs:
-            if name in KNOWN and len(kept) < MOST_NAMES:
-                kept[str(name)] = self.value(str(name), value)
-            else:
+            kind = KINDS.get(name)
+            if len(kept) >= MOST_NAMES or (kind is None and (is_name is None or not is_name(name))):
                 more += 1
+            elif kind is _WORD_KIND and type(value) is str and value in _harmless:
+                kept[name] = value
+            elif kind is _SECRET_KIND and type(value) is str and value in marks:
+                kept[name] = marks[value]
+            else:
+                kept[name] = self.value(kind, value, answer)
         if more:
             kept[MASK] = f"{more} more"
         return kept
@@ -244,22 +303,14 @@ class Redactor:
     def jwt(self, token: str) -> str:
         """A JWT: what its header says and what its claims are called, and the mark of the whole."""
         header, _, rest = token.partition(".")
-        alg, typ, kid = _header_of(header)
-        said = [f"{name}={self.text(value)}" for name, value in (("alg", alg), ("typ", typ)) if value]
-        if kid:
-            said.append(f"kid={self.mark(kid)}")
-        names = []
-        more = 0
-        for name, value in _segment(rest.partition(".")[0]).items():
-            if name not in KNOWN:
-                more += 1
-                continue
-            names.append(name)
-            if name in PEOPLE and not self.with_identity:
-                self.person(_text_of(value))
-        if more:
-            names.append(f"+{more}")
-        return f"JWT {self.mark(token)} {' '.join(said)} claims: {' '.join(names[:MOST_NAMES])}"[:LONGEST_SHOWN]
+        said, kid = _header_of(header)
+        claims = _segment(rest.partition(".")[0])
+        self._claims.append(claims)
+        names = [name for name in claims if name in KINDS]
+        if len(names) < len(claims):
+            names.append(f"+{len(claims) - len(names)}")
+        told = f"JWT {self.mark(token)}{said}{kid and f' kid={self.mark(kid)}'} claims: {' '.join(names[:MOST_NAMES])}"
+        return told[:LONGEST_SHOWN]
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -272,12 +323,12 @@ class Redactor:
         pairs += _body_of(request)
         kept = self.sent(pairs)
         for raw, shown in request.headers.raw:
-            name = raw.lower()
-            if name == b"authorization":
+            name = _HEADERS.get(raw)
+            if name == "authorization":
                 scheme, _, credentials = shown.decode("latin-1").partition(" ")
                 known = scheme if scheme.lower() in _SCHEMES else MASK
                 kept["authorization"] = f"{known} {MASK if known.lower() == 'basic' else self.mark(credentials)}"
-            elif name == b"dpop":
+            elif name == "dpop":
                 kept["dpop"] = self.jwt(shown.decode("latin-1"))
         return kept
 
@@ -285,34 +336,42 @@ class Redactor:
         """The members of a JSON answer and the headers that matter. What repeats the request's secrets is cut."""
         kept: dict[str, str] = {}
         for raw, value in response.headers.raw:
-            name = _HEADERS.get(raw.lower())
+            name = _HEADERS.get(raw)
+            if name is None:
+                continue
             if name == "www-authenticate":
                 scheme = value.decode("latin-1").split(" ", 1)[0]
                 kept[name] = scheme if scheme.lower() in _SCHEMES else MASK
-            elif name is not None:
-                kept[name] = self.value(name, value.decode("latin-1"))
+            elif name in KINDS:
+                kept[name] = self.value(KINDS[name], value.decode("latin-1"))
         body = response.content
         if 0 < len(body) <= LARGEST_BODY and body[:1] == b"{":
             members = _members(body)
             if len(members) <= _LONGEST_DOCUMENT:
-                for name, said in members.items():
-                    if name in SHOWN and type(said) is str and len(said) >= 8 and not _PLAIN.fullmatch(said):
-                        members[name] = without_secrets(said, response)
-                kept.update(self.told(members.items()))
+                kept.update(self.told(members.items(), response))
         return kept
 
 
 def parse_pairs(query: bytes) -> list[tuple[str, str]]:
     """The pairs of a query or a form, as they are told apart by `&` and `=`; none when it cannot be read."""
-    pairs = []
     try:
-        for part in query.decode("ascii").split("&", _PARTS_OF_FORM):
-            name, _, value = part.partition("=")
-            plain = "%" not in part and "+" not in part
-            pairs.append((name, value) if plain else (unquote_plus(name), unquote_plus(value)))
+        text = query.decode("ascii")
     except UnicodeError:
         return []
-    return pairs
+    parts = text.replace("+", " ").split("&", _PARTS_OF_FORM)
+    pairs = [(name, value) for name, _, value in [part.partition("=") for part in parts]]
+    if "%" not in text:
+        return pairs
+    return [(_unquoted(name, name), _unquoted(name, value)) for name, value in pairs]
+
+
+def _unquoted(name: str, text: str) -> str:
+    if "%" not in text:
+        return text
+    return _unquoted_before(text) if KINDS.get(name) in (_WORD_KIND, _URL_KIND) else unquote(text)
+
+
+_unquoted_before = lru_cache(maxsize=256)(unquote)  # the same scopes and addresses over and over
 
 
 def _body_of(request: httpx.Request) -> list[tuple[str, object]]:
@@ -335,11 +394,12 @@ def _members(body: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _header_of(segment: str) -> tuple[str, str, str]:
-    """`alg`, `typ` and `kid` of a JWT's header; it is no secret, and the same for many."""
+def _header_of(segment: str) -> tuple[str, str]:
+    """What a JWT's header says, and its `kid`; it is no secret, and the same for many."""
     found = _segment(segment)
     alg, typ, kid = (_text_of(found[name]) if name in found else "" for name in ("alg", "typ", "kid"))
-    return alg, typ, kid
+    plain = Redactor(b"")
+    return "".join(f" {name}={plain.word(value)}" for name, value in (("alg", alg), ("typ", typ)) if value), kid
 
 
 def _segment(segment: str) -> dict[str, msgspec.Raw]:

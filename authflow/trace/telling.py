@@ -1,21 +1,27 @@
-"""One story while it is told: steps come in redacted, and the longest is bounded.
+"""One story while it is told: what its recorder heard becomes steps here, and is redacted on the way.
 
-Rule: when there are too many steps, those in the middle go. How it began and how it ended stay.
+Rule 1: no secret is in a step. What is known of secrets while several things are told in one go is forgotten after it.
+Rule 2: when there are too many steps, those in the middle go. How it began and how it ended stay.
 """
 
 from __future__ import annotations
 
 import itertools
 import secrets
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+import httpx
 import msgspec
 
 from ..chart import State, Trigger
 from ..engine import Step as Planned
+from ..errors import AuthflowError
 from ..events import AuthEvent, Origin
-from ..records import Key, unpack
-from .redact import Redactor
+from ..protocol.callback import CallbackParams
+from ..protocol.witness import Checked
+from ..records import Key, SessionRecord, unpack
+from .redact import MASK, Redactor, parse_pairs
 from .shapes import given_of, shape_of
 from .story import APPLICATION, MOST_STEPS, PROVIDER, Call, Check, Decision, Hop, Shape, Step, Story, Transition, Wait
 
@@ -29,6 +35,10 @@ _GRANTS: Final = {
     "urn:ietf:params:oauth:grant-type:device_code": "device code",
     "urn:openid:params:grant-type:ciba": "CIBA",
 }
+_URLS: Final = frozenset({"iss", "redirect_uri"})
+_HASHED: Final = frozenset(
+    {"nonce", "state", "sub", "userinfo_sub", "at_hash", "c_hash", "s_hash", "binding", "kid", "sid", "jti"}
+)
 
 
 class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,8 +54,9 @@ class Telling:
     """A story that goes on. Its recorder holds a lock while it calls."""
 
     __slots__ = (
-        "about", "away", "began", "ended", "held", "id", "key", "kind", "label", "left_out", "mismatch", "number",
-        "outcome", "process", "provider", "redact", "seen", "session", "shape", "since", "steps", "waiting",
+        "about", "away", "began", "ended", "held", "id", "key", "kind", "label", "last", "left_out",
+        "mismatch", "number", "outcome", "process", "provider", "redact", "seen", "session", "shape", "since", "steps",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, key: Key, about: str, kind: str, began: float, since: float, redact: Redactor) -> None:
@@ -66,11 +77,21 @@ class Telling:
         self.provider = key.provider
         self.label = self.session = self.process = ""
         self.shape: Shape | None = None
+        self.last: SessionRecord | None = None  # what `shape` is of, until `forget()`
         self.away: float | None = None  # since when the human is away
         self.waiting: float | None = None  # since when another process is waited for
         self.mismatch: tuple[str, str, str, str] | None = None  # the check that did not hold: it, of what, two values
 
     # ── what comes in ────────────────────────────────────────────────────────────────────────────────
+
+    def since_began(self, at: float) -> float:
+        """Seconds since it began, at a moment of the monotonic clock."""
+        return round(max(0.0, at - self.since), 6)
+
+    def forget(self) -> None:
+        """All that was heard is told."""
+        self.last = None
+        self.redact.forget()
 
     def add(self, step: Step) -> None:
         if len(self.steps) >= MOST_STEPS:
@@ -79,6 +100,56 @@ class Telling:
             del self.steps[at]
             self.left_out += 1
         self.steps.append(step)
+
+    def call(self, now: float, request: httpx.Request, answer: httpx.Response | Exception, seconds: float) -> None:
+        redact = self.redact
+        host, path = redact.place_of(request.url)
+        told: tuple[Any, ...]
+        if isinstance(answer, httpx.Response):
+            told = answer.status_code, redact.response(answer), len(answer.content)
+        elif isinstance(answer, AuthflowError):
+            told = None, {}, 0, answer.code, redact.text(str(answer))
+        else:
+            told = None, {}, 0, type(answer).__name__
+        at = round(max(0.0, now - seconds), 6)
+        self.add(Call(at, request.method, host, path, round(seconds, 6), redact.request(request), *told))
+
+    def left(self, now: float, url: str) -> None:
+        """The human is on the way to the provider."""
+        where, _, query = url.partition("#")[0].partition("?")
+        host, path = self.redact.place(where)
+        params = self.redact.sent(parse_pairs(query.encode()))
+        self.add(Hop(now, APPLICATION, PROVIDER, "authorization request", host=host, path=path, params=params))
+        self.away = now
+
+    def returned(self, now: float, redirect_uri: str, params: CallbackParams, bound: bool) -> None:
+        """The human is back from there, with these parameters."""
+        self.came_back(now)
+        said = [pair for pair in msgspec.structs.asdict(params).items() if pair[1]]
+        host, path = self.redact.place(redirect_uri)
+        told = self.redact.told(said)
+        self.add(Hop(now, PROVIDER, APPLICATION, "authorization response", host=host, path=path, params=told))
+        state = self.redact.mark(params.state)
+        self.add(Check(now, "state", True, "callback", state, state))
+        if bound:
+            self.add(Check(now, "binding", True, "callback"))
+
+    def checks(self, now: float, checked: Iterable[Checked]) -> None:
+        for name, of, ok, expected, got in checked:
+            wanted = "" if expected is None else self._shown(name, expected)
+            found = "" if got is None else wanted if got == expected else self._shown(name, got)
+            if ok:
+                self.add(Check(now, name, True, of, wanted, found))
+            else:
+                self.mismatch = name, of, wanted, found
+
+    def _shown(self, name: str, value: object) -> str:
+        """A value that was compared, as the check's name allows."""
+        if type(value) is not str:
+            return self.redact.word(str(value)) if isinstance(value, (bool, int, float)) else MASK
+        if name in _HASHED:
+            return self.redact.mark(value)
+        return self.redact.url(value) if name in _URLS else self.redact.text(value)
 
     def came_back(self, now: float) -> None:
         """The human is here again, or is not waited for any more."""
@@ -92,8 +163,8 @@ class Telling:
         if waiting is not None and now > waiting:
             self.add(Wait(waiting, round(now - waiting, 6), "other_process"))
 
-    def transition(self, event: AuthEvent, planned: Planned, now: float) -> None:
-        trigger = event.trigger
+    def transition(self, now: float, event: AuthEvent, planned: Planned) -> None:
+        trigger, redact = event.trigger, self.redact
         if trigger == Trigger.REJECT._value_ and self._last_trigger() == trigger:
             self.left_out += 1  # forged callbacks by the thousand are one
             return
@@ -102,7 +173,8 @@ class Telling:
         self.waited(now)
         if event.error is not None and event.error.check:
             self._failed_check(event, now)
-        before, after = shape_of(planned.before, self.redact), shape_of(planned.record, self.redact)
+        before = self.shape if planned.before is self.last else shape_of(planned.before, redact)
+        after = shape_of(planned.record, redact)
         facts = planned.facts
         process = ""
         if event.origin == Origin.OTHER_PROCESS._value_:
@@ -113,21 +185,19 @@ class Telling:
                 trigger,
                 event.source,
                 event.target,
-                live=event.live,
-                origin=event.origin,
-                process=process,
-                attempt=event.attempt,
-                reason=event.reason,
-                recoverable=event.recoverable,
-                error=self.redact.error(event.error),
-                given=given_of(facts, self.redact),
-                before=None if before == self.shape else before,
-                after=after,
+                event.live,
+                event.origin,
+                process,
+                event.attempt,
+                event.reason,
+                event.recoverable,
+                redact.error(event.error),
+                given_of(facts, redact),
+                None if before == self.shape else before,
+                after,
             )
         )
-        self.shape = after
-        if trigger not in GOES_ON:
-            self.outcome = trigger
+        self.shape, self.last = after, planned.record
 
     def _failed_check(self, event: AuthEvent, now: float) -> None:
         error = self.redact.error(event.error)
@@ -152,7 +222,7 @@ class Telling:
             began=self.began,
             label=self.label,
             host=self._host(),
-            account=self.redact.person(self.key.account) if self.key.account else "",
+            account=self.key.account and (self.key.account if self.redact.with_identity else MASK),
             session=self.session,
             process=self.process,
             flow=self._flow(),
@@ -194,7 +264,8 @@ class Telling:
         self.since += story.began - self.began
         self.began = story.began
 
-    def decide(self, question: str, move: str, facts: dict[str, bool | int | float | str | None], now: float) -> None:
+    def decide(self, now: float, question: str, move: str, given: Mapping[str, object]) -> None:
+        facts = {name: one for name, one in given.items() if isinstance(one, (bool, int, float, str, type(None)))}
         if move == "wait":
             if self.waiting is not None:
                 return

@@ -364,7 +364,8 @@ async def test_the_resource_goes_along_in_all_three_requests(world: World) -> No
     seen: list[tuple[str, str]] = []
 
     class Seen(Recorder):
-        def request(self, key: Any, story: str, request: httpx.Request, *rest: Any) -> None:
+        def request(self, key: Any, story: str, asked: Any) -> None:
+            request = asked.request
             if request.method == "POST" and request.url.path == "/token":
                 form = dict(httpx.QueryParams(request.content.decode()))
                 seen.append((form["grant_type"], form["resource"]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from authflow.drive import Recorder
+from authflow.drive import Asked, Recorder
 from authflow.errors import WireError
 
 from .support import World, go
@@ -20,10 +20,8 @@ class Notes(Recorder):
         self.events: list[str] = []
         self.decisions: list[tuple[str, str, dict[str, Any]]] = []
 
-    def request(
-        self, key: Any, story: str, request: Any, answer: Any, started: float, seconds: float
-    ) -> None:
-        self.calls.append(f"{request.method} {request.url.path}")
+    def request(self, key: Any, story: str, asked: Asked) -> None:
+        self.calls.append(f"{asked.request.method} {asked.request.url.path}")
 
     def event(self, key: Any, event: Any, planned: Any) -> None:
         self.events.append(event.trigger)

@@ -9,7 +9,8 @@ import pytest
 from authflow.errors import ConfigurationError, LoginFailed, WireError
 from authflow.operations.pending import load_pending
 from authflow.stores import MemoryStore
-from authflow.trace.recorder import MOST_OPEN, Recording, StoryRecorder
+from authflow.trace.recorder import Recording
+from authflow.trace.shelves import MOST_OPEN, Shelves
 from authflow.trace.story import MOST_STEPS, Call, Check, Decision, Hop, Story, Trace, Transition, Wait
 from tests.session.support import Process, World, go
 
@@ -199,8 +200,8 @@ async def test_a_recorder_that_breaks_breaks_no_login(world: World, monkeypatch:
     def broken(*given: Any) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(StoryRecorder, "_find", broken)
-    monkeypatch.setattr(StoryRecorder, "_start", broken)
+    monkeypatch.setattr(Shelves, "find", broken)
+    monkeypatch.setattr(Shelves, "start", broken)
     session = await world.signed_in()
     assert session.live
 
@@ -212,9 +213,9 @@ async def test_abandoned_logins_of_many_owners_are_bounded(world: World) -> None
         session = manager.owner(f"owner-{number:016d}")["acme"]
         await go(session.begin())
         await go(session.cancel())
-    assert sum(map(len, recorder._kept.values())) == 8
-    assert len(recorder._of) == 8
-    assert not recorder._open
+    assert sum(map(len, recorder._shelves.kept.values())) == 8
+    assert len(recorder._shelves.of) == 8
+    assert not recorder._shelves.open
     assert MOST_OPEN <= 1024
 
 
