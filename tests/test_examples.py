@@ -46,7 +46,10 @@ TOLD = {
         r"\[ Sign out Ada Lovelace \]",
         r"\[ Sign in with Acme \]",
     ],
+    "web_django": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "web_fastapi": [r"account: +\{.*Ada Lovelace.*", "a stray: +400", "the page: .*authenticated.*"],
+    "web_flask": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
+    "web_quart": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "web_starlette": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "your_own_tests": ["7 passed.+"],
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
 import pytest
 
 from authflow.testing import DevProvider, ScriptedBrowser
+from authflow.testing.served import Served
 
 from .sites import KINDS, NAMES, Site
 
@@ -20,16 +22,23 @@ class Stage:
     def __init__(self, stack: ExitStack, kind: tuple[Any, Any]) -> None:
         self._stack = stack
         self._framework, self.manager_kind = kind
+        self.framework = self._framework.__name__
         self.dev = self.provider("Acme")
 
     def provider(self, label: str, **settings: Any) -> DevProvider:
         return self._stack.enter_context(DevProvider(label=label, algorithm="ES256", **settings).serve())
 
-    def site(self, *providers: Any, api: bool = True, manager: Any = None, **settings: Any) -> Site:
-        """A running application; with the provider "acme" unless others are given."""
+    def site(self, *providers: Any, api: str = "", manager: Any = None, **settings: Any) -> Site:
+        """A running application; with the provider "acme" unless others are given. `api`: what `/api` leads to."""
         made = manager or self.manager_kind(list(providers) or [self.dev.settings("acme")])
-        to = f"{self.dev.url}/api" if api else None
-        return self._stack.enter_context(self._framework(made, to, **settings))
+        return self._stack.enter_context(self._framework(made, api or f"{self.dev.url}/api", **settings))
+
+    def served(self, app: Any) -> str:
+        """The address of another application."""
+        served = Served(app)
+        served.start()
+        self._stack.callback(served.stop)
+        return served.url
 
     def person(self, user: str = "ada", **habits: Any) -> ScriptedBrowser:
         return self._stack.enter_context(ScriptedBrowser(user, **habits))
@@ -37,6 +46,9 @@ class Stage:
 
 @pytest.fixture(params=KINDS, ids=NAMES)
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    framework = request.param[0].__name__.partition("_")[0]
+    if find_spec(framework) is None:
+        pytest.skip(f"{framework} is needed: pip install 'authflow-sessions[{framework}]'")
     with ExitStack() as stack:
         yield Stage(stack, request.param)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from authflow import AsyncSessionManager, SessionManager
@@ -86,6 +87,187 @@ def fastapi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
 
 
 @contextmanager
+def quart(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+    from quart import Quart
+
+    from authflow.integrations.quart import Auth
+
+    def build(url: str) -> tuple[Any, Auth]:
+        auth = Auth(manager, base_url=url, **settings)
+        if to is not None:
+            auth.proxy("/api", to=to, provider="acme")
+        app = Quart(__name__)
+        app.register_blueprint(auth.blueprint)
+
+        @app.get("/")
+        async def home() -> str:
+            return name_of(await auth.session())
+
+        @app.get("/me")
+        @auth.required
+        async def me() -> str:
+            return name_of(await auth.session())
+
+        return app, auth
+
+    with on_loop(manager, build) as site:
+        yield site
+
+
+@contextmanager
+def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+    from flask import Flask
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    from authflow.integrations.flask import Auth
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, type: str, message: str, *args: Any) -> None:
+            return
+
+    app = Flask(__name__)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    url = f"http://127.0.0.1:{server.server_port}"
+    auth = Auth(manager, base_url=url, **settings)
+    if to is not None:
+        auth.proxy("/api", to=to, provider="acme")
+    app.register_blueprint(auth.blueprint)
+
+    @app.get("/")
+    def home() -> str:
+        return name_of(auth.session())
+
+    @app.get("/me")
+    @auth.required
+    def me() -> str:
+        return name_of(auth.session())
+
+    with on_threads(server, auth):
+        yield Site(manager, url, auth)
+
+
+def django(manager: Any, to: str | None, **settings: Any) -> AbstractContextManager[Site]:
+    """Under ASGI."""
+    from django.core.handlers.asgi import ASGIHandler
+
+    def build(url: str) -> tuple[Any, Any]:
+        auth = django_urls(manager, url, to, settings)
+        return ASGIHandler(), auth
+
+    return on_loop(manager, build)
+
+
+@contextmanager
+def django_wsgi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+    """Under Django's own server."""
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet)
+    url = f"http://127.0.0.1:{server.server_port}"
+    auth = django_urls(manager, url, to, settings)
+    server.set_app(WSGIHandler())
+    with on_threads(server, auth):
+        yield Site(manager, url, auth)
+
+
+DJANGO: dict[str, Any] = {}  # by host and port: the `Auth` and the URLs of the sites that run now
+
+
+class Here:
+    """`settings.AUTHFLOW` of a process with several sites: what `request.authflow` asks."""
+
+    def session(self, request: Any) -> Any:
+        return DJANGO[request.get_host()].auth.session(request)
+
+    async def asession(self, request: Any) -> Any:
+        return await DJANGO[request.get_host()].auth.asession(request)
+
+
+HERE = Here()
+
+
+def choose_urls(get_response: Any) -> Any:
+    """A middleware: each site here has URLs of its own."""
+
+    def middleware(request: Any) -> Any:
+        request.urlconf = DJANGO[request.get_host()]
+        return get_response(request)
+
+    return middleware
+
+
+def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]) -> Any:
+    import django
+    from django.conf import settings as configured
+
+    if not configured.configured:
+        configured.configure(
+            ALLOWED_HOSTS=["127.0.0.1"],
+            AUTHFLOW="tests.integrations.sites.HERE",
+            DEBUG=False,
+            MIDDLEWARE=[
+                "tests.integrations.sites.choose_urls",
+                "django.middleware.csrf.CsrfViewMiddleware",
+                "authflow.integrations.django.AuthMiddleware",
+            ],
+            ROOT_URLCONF="tests.integrations.sites",
+            SECRET_KEY="for tests",
+        )
+        django.setup()
+
+    from django.http import HttpResponse
+    from django.urls import include, path
+
+    from authflow.integrations.django import Auth
+
+    auth = Auth(manager, base_url=url, **settings)
+    if to is not None:
+        auth.proxy("/api", to=to, provider="acme")
+
+    if inspect.iscoroutinefunction(manager.close):
+
+        async def home(request: Any) -> Any:
+            return HttpResponse(name_of(await request.authflow.asession()))
+
+        @auth.login_required
+        async def me(request: Any) -> Any:
+            return HttpResponse(request.authflow.user.name)
+    else:
+
+        def home(request: Any) -> Any:
+            return HttpResponse(name_of(request.authflow.session))
+
+        @auth.login_required
+        def me(request: Any) -> Any:
+            return HttpResponse(request.authflow.user.name)
+
+    site = type("Urls", (), {})
+    site.auth = auth  # type: ignore[attr-defined]
+    site.urlpatterns = [path("", home), path("me", me), path("", include(auth.urls))]  # type: ignore[attr-defined]
+    DJANGO[url.removeprefix("http://")] = site
+    return auth
+
+
+@contextmanager
+def on_threads(server: Any, auth: Any) -> Iterator[None]:
+    """A WSGI server with a thread for each request, as long as the block runs."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="site")
+    thread.start()
+    try:
+        yield
+    finally:
+        auth.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]]) -> Iterator[Site]:
     """An ASGI application under uvicorn; it ends on the loop that it ran on."""
     app: Any = None
@@ -109,7 +291,11 @@ def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]]) -> Iterator[S
         served.stop()
 
 
-# What visits each: framework and manager.
-ASYNC_FRAMEWORKS = (starlette, fastapi)
-KINDS = [(site, manager) for site in ASYNC_FRAMEWORKS for manager in (AsyncSessionManager, SessionManager)]
+# What is visited: each framework with the managers that fit.
+BOTH = (AsyncSessionManager, SessionManager)
+SYNC = (SessionManager,)
+FRAMEWORKS: dict[Any, tuple[Any, ...]] = {
+    starlette: BOTH, fastapi: BOTH, quart: BOTH, flask: SYNC, django: BOTH, django_wsgi: SYNC,
+}  # fmt: skip
+KINDS = [(site, manager) for site, managers in FRAMEWORKS.items() for manager in managers]
 NAMES = [f"{site.__name__}-{'async' if manager is AsyncSessionManager else 'sync'}" for site, manager in KINDS]

@@ -87,7 +87,7 @@ def test_nothing_that_arrives_is_an_exception() -> None:
             asked = Asked("POST", query, {"cookie": cookies, **form}, body)
             for steps in (desk.callback("github", asked), desk.logout("", asked), desk.back_channel_logout(asked),
                           desk.front_channel_logout(asked), desk.initiate_login(asked), desk.signed_out(asked),
-                          desk.show(asked), desk.choose(asked)):  # fmt: skip
+                          desk.session(asked), desk.choose(asked)):  # fmt: skip
                 assert run(steps).status in (200, 303, 400, 503)
 
         visit()
@@ -231,11 +231,11 @@ def test_the_first_provider_with_a_session_is_who_is_here() -> None:
     with SessionManager([GITHUB, other]) as manager:
         desk = Desk(manager, base_url=SITE)
         asked = Asked("GET", headers={"cookie": f"__Host-owner={secret}"})
-        assert run(desk.session(asked)) is None
+        assert run(desk.find(asked)) is None
         signed_in(manager.owner(owner_of(secret)), "other", user={"id": 1, "name": "Ada"})
-        found: Any = run(desk.session(asked))
+        found: Any = run(desk.find(asked))
         assert found.provider.name == "other"
-        assert run(desk.session(asked, "github")) is None
+        assert run(desk.find(asked, "github")) is None
 
 
 def test_steps_hear_of_their_errors() -> None:

@@ -9,14 +9,16 @@
     streams.py    session events, for whoever reads them
     proxy.py      an API behind a cookie: what goes up, what comes down
     forward.py    the wire between
+    bridge.py     all of it, as a framework's file takes it
 
 Rule: nothing here imports a framework. A framework's file turns its request into `Asked`, runs the steps, and turns
 the `Answer` into its response; it decides nothing.
 """
 
+from .bridge import Bridge, Passed
 from .desk import Desk
 from .exchange import Answer, Asked
 from .proxy import Proxy
 from .running import Steps, arun, run
 
-__all__ = ["Answer", "Asked", "Desk", "Proxy", "Steps", "arun", "run"]
+__all__ = ["Answer", "Asked", "Bridge", "Desk", "Passed", "Proxy", "Steps", "arun", "run"]

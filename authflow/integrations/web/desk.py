@@ -66,6 +66,12 @@ class Desk:
         for provider in manager.providers.values():
             self.places.check_registered(provider)
 
+    def steps(self, route: str, provider: str, asked: Asked) -> Steps[Answer]:
+        """Those of one of `ROUTES`, save that of the events. `provider`: the part of the path, where it has one."""
+        if route in ("login", "callback", "logout"):
+            return getattr(self, route)(provider, asked)  # type: ignore[no-any-return]
+        return getattr(self, route)(asked)  # type: ignore[no-any-return]
+
     # ── signing in ───────────────────────────────────────────────────────────────────────────────────
 
     def choose(self, asked: Asked) -> Steps[Answer]:
@@ -206,8 +212,12 @@ class Desk:
 
     # ── signing out ──────────────────────────────────────────────────────────────────────────────────
 
+    def logout_all(self, asked: Asked) -> Steps[Answer]:
+        """`POST /logout`: of all providers."""
+        return self.logout("", asked)
+
     def logout(self, name: str, asked: Asked) -> Steps[Answer]:
-        """`POST /logout/{provider}`; without a provider, of all."""
+        """`POST /logout/{provider}`."""
         if name and name not in self.manager.providers:
             return pages.no_such_provider(self._ways())
         if not is_from_here(asked, self.places.origin):
@@ -261,7 +271,7 @@ class Desk:
 
     # ── who is here ──────────────────────────────────────────────────────────────────────────────────
 
-    def session(self, asked: Asked, provider: str | None = None) -> Steps[AnySession | None]:
+    def find(self, asked: Asked, provider: str | None = None) -> Steps[AnySession | None]:
         """The live session of this browser; of the first provider that has one, unless one is named."""
         secret = self.cookies.secret_of(asked.cookies)
         if secret is None:
@@ -276,7 +286,7 @@ class Desk:
             return see_other(where)
         return as_json({"error": "not_signed_in", "sign_in": where}, 401)
 
-    def show(self, asked: Asked) -> Steps[Answer]:
+    def session(self, asked: Asked) -> Steps[Answer]:
         """`/session`: what a page may know, one entry for each provider."""
         return as_json((yield from self.cards(asked)))
 

@@ -48,7 +48,7 @@ def admit(desk: Desk, proxy: Proxy, asked: Asked, raw_path: str) -> Steps[tuple[
     url = proxy.upstream(raw_path, asked.query)
     if url is None:
         return as_json({"error": "no_such_path"}, 404)
-    session = yield from desk.session(asked, proxy.provider)
+    session = yield from desk.find(asked, proxy.provider)
     return desk.refuse(asked, proxy.provider) if session is None else (session, url)
 
 

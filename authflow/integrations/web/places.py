@@ -32,6 +32,7 @@ ROUTES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "session": ("/session", ("GET",)),
     "events": ("/session/events", ("GET",)),
 }
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # that an API behind the cookie may want
 
 
 class Places:
