@@ -321,7 +321,7 @@ class SessionCore:
         record = self._run.record
         if not self._house.fresh_ahead or record.state is not State.AUTHENTICATED or not record.renewable:
             return None
-        due = max(renewal.renew_at(record, self._jitter), record.retry_at or 0.0)
+        due = max(renewal.renew_ahead_at(record, self._jitter), record.retry_at or 0.0)
         asked = self._asked
         if asked is not None and asked[:3] == (record.epoch, record.generation, record.failures):
             # One is on its way, or came to nothing (no store, say): not again at once.

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 FOREVER: Final = float("inf")
 LONGEST_PAUSE: Final = 300.0
+SOONEST: Final = 30.0  # seconds after which a server may have its token renewed
+REST: Final = 1.0  # seconds between two renewals that nobody asked for
 PROMPT: Final = 20.0  # a second presentation within this time is most likely forgiven (RFC 9700 §4.14 leaves it open)
 
 
@@ -56,23 +58,37 @@ def renew_at(record: SessionRecord, jitter: float = 0.0) -> float:
 
     The margin before the end is 10 % of the lifetime, between 30 s and 5 min, never more than a fifth of
     the lifetime. `jitter` (0 to 1) takes up to a fifth of the margin away, so that many processes do not
-    come at once. A server's `refresh_in` wins.
+    come at once. A server's `refresh_in` wins, if it lets a tenth of the lifetime pass, or half a minute.
     """
     token = record.token
     if token is None or token.expires_at is None:
         return FOREVER
     if record.refresh_at is not None and record.refresh_at < token.expires_at:
-        return record.refresh_at
+        lifetime = _lifetime(token)
+        return max(record.refresh_at, token.expires_at - lifetime + min(0.1 * lifetime, SOONEST))
     return renew_token_at(token, jitter)
+
+
+def renew_ahead_at(record: SessionRecord, jitter: float = 0.0) -> float:
+    """When the present token is renewed though nobody asks for it: as `renew_at`, and at most once a second, or a
+    provider whose tokens are dead on arrival would be asked without end."""
+    token = record.token
+    if token is None or token.expires_at is None:
+        return FOREVER
+    return max(renew_at(record, jitter), token.expires_at - _lifetime(token) + REST)
 
 
 def renew_token_at(token: Token, jitter: float = 0.0) -> float:
     """The same for any token, without what a record knows besides."""
     if token.expires_at is None:
         return FOREVER
-    lifetime = token.expires_in if token.expires_in and token.expires_in > 0 else 0.0
+    lifetime = _lifetime(token)
     margin = min(max(0.1 * lifetime, 30.0), 300.0, 0.2 * lifetime)
     return token.expires_at - margin * (1.0 - 0.2 * jitter)
+
+
+def _lifetime(token: Token) -> float:
+    return token.expires_in if token.expires_in and token.expires_in > 0 else 0.0
 
 
 def is_alive(token: Token, now: float, min_ttl: float = 0.0) -> bool:

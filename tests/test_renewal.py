@@ -27,6 +27,7 @@ from authflow.records import Claim, SessionRecord, Token
 from authflow.renewal import (
     FOREVER,
     LONGEST_PAUSE,
+    REST,
     Answer,
     Move,
     View,
@@ -37,6 +38,7 @@ from authflow.renewal import (
     classify,
     is_final,
     pause,
+    renew_ahead_at,
     renew_at,
     view_of,
 )
@@ -81,9 +83,23 @@ def test_a_refresh_in_after_the_end_is_ignored() -> None:
     assert renew_at(record(3600, refresh_at=NOW + 9999)) == NOW + 3300
 
 
+@pytest.mark.parametrize(("lifetime", "least"), [(3600, 30), (100, 10), (1, 0.1), (0, 0)])
+def test_a_server_that_wants_it_renewed_at_once_is_asked_after_a_while(lifetime: float, least: float) -> None:
+    for refresh_at in (NOW, NOW - 1e9, NOW + 1e-9):
+        assert renew_at(record(lifetime, refresh_at=refresh_at)) == pytest.approx(NOW + least)
+
+
+@given(st.floats(-1e18, 1e18), st.one_of(st.none(), st.floats(-1e18, 1e18)), st.floats(0, 1))
+def test_unasked_nothing_is_renewed_within_a_second(lifetime: float, refresh_in: float | None, jitter: float) -> None:
+    at = None if refresh_in is None else NOW + refresh_in
+    token = Token("at", expires_in=max(lifetime, 0.0), expires_at=NOW + max(lifetime, 0.0), refresh_token="rt")
+    assert renew_ahead_at(record(token=token, refresh_at=at), jitter) >= NOW + REST - 1e-3 * max(1.0, abs(lifetime))
+
+
 def test_a_token_without_an_end_and_no_token_are_never_renewed() -> None:
-    assert renew_at(record(None)) == FOREVER
-    assert renew_at(SessionRecord()) == FOREVER
+    for when in (renew_at, renew_ahead_at):
+        assert when(record(None)) == FOREVER
+        assert when(SessionRecord()) == FOREVER
 
 
 def test_a_token_that_does_not_say_how_long_it_lives_is_renewed_at_its_end() -> None:

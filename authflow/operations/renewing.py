@@ -65,8 +65,10 @@ def token(s: SessionCore, min_ttl: float) -> Op[Token]:
         flight = launch_renewal(s, Origin.CLOCK, record)
         if flight is not None:
             yield Join(flight)
-        renewed = s._run.record
-        if renewed.generation != record.generation and lives(renewed, s._run.ledger.now(), 0.0):
+        renewed, now = s._run.record, s._run.ledger.now()
+        if renewed.generation != record.generation and (
+            lives(renewed, now, 0.0) or now < renewal.renew_ahead_at(renewed)
+        ):
             break  # a second one would bring a token that lives no longer than this one
     record, now = s._run.record, s._run.ledger.now()
     if record.state not in LIVE or record.token is None:

@@ -171,6 +171,37 @@ async def test_keep_fresh_keeps_the_pause_that_the_provider_asks_for(world: Worl
     assert world.refreshes == 2
 
 
+@pytest.mark.parametrize("said", [{"expires_in": 0}, {"expires_in": -5}, {"expires_in": 0.001}], ids=str)
+async def test_keep_fresh_does_not_storm_a_provider_whose_tokens_are_dead_on_arrival(
+    world: World, said: dict[str, float]
+) -> None:
+    world.provider.tamper["token_response"] = lambda answer: {**answer, **said}
+    manager = world.manager()
+    manager.keep_fresh()
+    session = await world.sign_in(manager["acme"], fetch_user=False)
+    heard = Heard(session)
+    for times in range(1, 4):
+        await world.pass_time(0.7)
+        assert world.refreshes == times - 1
+        await world.pass_time(0.4)
+        await heard.until_told("on_refresh", times)
+    assert session.live
+
+
+async def test_keep_fresh_does_not_storm_a_provider_that_wants_its_tokens_renewed_at_once(world: World) -> None:
+    world.provider.tamper["token_response"] = lambda answer: {**answer, "refresh_in": 0}
+    manager = world.manager()
+    manager.keep_fresh()
+    session = await world.sign_in(manager["acme"])
+    heard = Heard(session)
+    await world.pass_time(29)
+    await go(session.token())
+    assert world.refreshes == 0
+    await world.pass_time(2)
+    await heard.until_told("on_refresh")
+    assert world.refreshes == 1
+
+
 async def test_keep_fresh_does_not_storm_a_store_that_cannot_be_read(world: World) -> None:
     store = FaultyStore(world.clock)
     manager = world.manager(store=store)

@@ -350,6 +350,15 @@ async def test_nothing_can_be_asked_of_a_session_that_is_not_signed_in(world: Wo
             await go(ask())
 
 
+async def test_who_asks_for_a_token_that_is_dead_on_arrival_has_it_renewed_once(world: World) -> None:
+    world.provider.tamper["token_response"] = lambda answer: {**answer, "expires_in": 0}
+    session = await world.signed_in()
+    for times in (1, 2):
+        with pytest.raises(TemporarilyUnavailable):
+            await go(session.token())
+        assert world.refreshes == times
+
+
 async def test_a_server_that_says_when_to_renew_is_obeyed(world: World) -> None:
     world.provider.tamper["token_response"] = lambda answer: {**answer, "refresh_in": 600}
     session = await world.signed_in()
