@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import AuthflowError, InvalidCall, Phase, ValidationFailed
+from ..errors import AuthflowError, InvalidCall, Phase, Recovery, ValidationFailed
 from ..protocol.asked_claims import check_asked_claims
 from ..protocol.client_auth import client_moment
 from ..protocol.dpop import Binding, check_bound
@@ -287,6 +287,7 @@ def _identify(
     binding: Binding | None,
 ) -> Flow[Granted]:
     check_bound(provider, binding, token.token_type)
+    _check_scope(provider, token)
     claims: dict[str, Any] | None = None
     if provider.openid:
         if not token.id_token:
@@ -329,6 +330,19 @@ def _identify(
     return Granted(
         token=token, issuer=issuer, subject=subject, claims=claims, profile=profile, warning=warning
     )
+
+
+def _check_scope(provider: Provider, token: Token) -> None:
+    """A human may untick what was asked for (RFC 6749 §3.3), and an application may be of no use without it."""
+    missing = provider.missing_scopes(provider.required_scopes, token.scope)
+    if missing:
+        raise ValidationFailed(
+            f"{', '.join(missing)} was not granted, and is required.",
+            check="scope",
+            hint="Sign in again and allow it; see required_scopes.",
+            recovery=Recovery.SIGN_IN_AGAIN,
+            phase=Phase.VALIDATE,
+        )
 
 
 def _check_agreement(claims: Mapping[str, Any], front_claims: Mapping[str, Any] | None) -> None:

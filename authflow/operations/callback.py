@@ -10,6 +10,7 @@ Rule: every token received is stored or revoked. A login that was ended meanwhil
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -54,6 +55,8 @@ from .runs import open_beside
 from .signing_out import discard
 from .wire import reach
 
+_log = logging.getLogger("authflow")
+
 EXCHANGE_SECONDS: Final = 60.0
 USED_SECONDS: Final = 60.0
 _MOST_RACES: Final = 8
@@ -95,6 +98,9 @@ def recognise(
             expected._try_commit(expected._run, Trigger.REJECT, facts)
             yield Tell(expected._outbox)
         raise
+    if params.ignored:
+        who, what = Key.parse(pending.key).provider, ", ".join(params.ignored)
+        _log.warning("A callback of %s brought %s: nobody asked for that, and nobody reads it.", who, what)
     return pending, params
 
 

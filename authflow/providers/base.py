@@ -131,6 +131,7 @@ class Provider:
     issuer_aliases: Sequence[str] = ()  # Google's ID tokens without the scheme
     claims_issuers: Sequence[str] = ()  # whose aggregated and distributed claims are believed (OIDC Core §5.6.2)
     required_claims: Mapping[str, str] = field(default_factory=dict)  # Google's hd, Entra's tid
+    required_scopes: Sequence[str] = ()  # always asked for; a login that is not granted one of them fails
     refresh_scope: bool = True  # whether the refresh request may repeat the scope
     scope_aliases: Mapping[str, str] = field(default_factory=dict)  # scope asked for → its name when granted
     authorization_fragment: str = ""  # WeChat's authorization URL ends in "#wechat_redirect"
@@ -232,7 +233,7 @@ class Provider:
         """What one login asks for, each scope once, in order: the provider's own, then the caller's."""
         user = self.user_scopes if fetch_user else ()
         groups = self.group_scopes if fetch_groups else ()
-        return tuple(dict.fromkeys((*self.scopes, *user, *groups, *scope)))
+        return tuple(dict.fromkeys((*self.scopes, *self.required_scopes, *user, *groups, *scope)))
 
     def missing_scopes(self, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
         """What was asked for and not granted, told by the provider's own names for scopes."""
@@ -335,8 +336,11 @@ class Provider:
 
 
 _SEQUENCES = frozenset(
-    {"scopes", "user_scopes", "group_scopes", "api_origins", "algorithms", "issuer_aliases", "claims_issuers"}
-)
+    {
+        "scopes", "user_scopes", "group_scopes", "required_scopes", "api_origins", "algorithms", "issuer_aliases",
+        "claims_issuers",
+    }
+)  # fmt: skip
 _MAPPINGS = frozenset(
     {
         "authorization_params", "token_params", "userinfo_params", "required_claims", "error_codes", "scope_aliases",

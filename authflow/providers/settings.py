@@ -32,6 +32,7 @@ class CommonSettings(AskingSettings, total=False):
     loopback_port: int
     callback_path: str
     token_params: Mapping[str, str]
+    required_scopes: Sequence[str]
     api_origins: Sequence[str]
     registration: ClientMetadata | None
     client_auth: ClientAuth | ClientAssertion | None

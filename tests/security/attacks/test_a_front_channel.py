@@ -184,8 +184,10 @@ async def test_a019_an_id_token_of_an_earlier_login_is_refused(judge: Judge) -> 
         await fresh.refuses(check="nonce")
 
 
-async def test_a020_tokens_in_the_callback_are_never_read(judge: Judge) -> None:
+async def test_a020_tokens_in_the_callback_are_never_read(judge: Judge, caplog: pytest.LogCaptureFixture) -> None:
     session = await judge.sign_in(Lie.CALLBACK_WITH_TOKENS)
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "authflow"]
+    assert told.startswith("A callback of acme brought access_token, id_token:")
     token = await go(session.token())
     assert "planted" not in token.access_token + (token.id_token or "")
     assert len(judge.dev.token_requests("authorization_code")) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from authflow import LoginFailed
@@ -128,6 +130,15 @@ async def test_a058_a_token_that_no_header_may_carry_is_refused(judge: Judge, li
 async def test_a059_what_was_granted_is_told_and_not_what_was_asked(judge: Judge, lie: Lie, scopes: set[str]) -> None:
     session = await judge.sign_in(lie)
     assert set(session.scopes) == scopes
+
+
+async def test_a059_a_login_that_is_granted_less_than_it_requires_is_refused(judge: Judge) -> None:
+    strict = judge.at(required_scopes=["email", "drive"])
+    assert "drive" in parse_qs(urlsplit((await strict.begin()).url).query)["scope"][0].split()
+    await go(strict.session.cancel())
+    strict = judge.at(required_scopes=["email"])
+    await strict.refuses(Lie.TOKENS_OF_LESS_SCOPE, check="scope")
+    await judge.at(required_scopes=["email"]).sign_in(Lie.TOKENS_WITHOUT_SCOPE)
 
 
 async def test_a060_a_code_is_never_sent_twice(judge: Judge) -> None:
