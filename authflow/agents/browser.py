@@ -51,11 +51,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     remote_kernel: bool = False
 
     @property
-    def loopback_reachable(self) -> bool:
-        """Whether the human's browser and this program share one loopback interface, by all that is known."""
-        return self.display or not (self.ssh or self.container)
-
-    @property
     def reason(self) -> str:
         """Why no browser can be shown, for a human."""
         if self.ssh:

@@ -132,16 +132,6 @@ def test_a_container_is_known_by_its_marker_file(marker):
     assert surroundings({}, marker.__eq__, "linux").container
 
 
-def test_a044_loopback_cannot_be_reached_from_another_machine():
-    assert DESK.loopback_reachable
-    assert not Surroundings(display=False, ssh=True).loopback_reachable
-    assert not Surroundings(display=False, container=True).loopback_reachable
-
-
-def test_a_browser_that_a_remote_shell_shows_here_runs_there_and_reaches_it():
-    assert Surroundings(display=True, ssh=True).loopback_reachable
-
-
 # ── which program ────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -217,6 +217,19 @@ async def test_a_code_works_only_with_the_key_that_the_login_began_with(
     assert manager["acme"].error.error == "invalid_grant"
 
 
+async def test_a069_every_session_has_a_key_of_its_own(
+    manager: Any, bound: DevProvider, browser: ScriptedBrowser
+) -> None:
+    one, other = manager["acme"], manager["acme", "work"]
+    await go(one.login(open_url=browser))
+    await go(other.login(open_url=browser))
+    keys = [PrivateKey.load(session._settled().dpop_key).thumbprint() for session in (one, other)]
+    assert keys[0] != keys[1]
+    await go(one.logout())
+    await go(one.login(open_url=browser))
+    assert PrivateKey.load(one._settled().dpop_key).thumbprint() not in keys
+
+
 @pytest.mark.parametrize("key", ["its own", "another"])
 async def test_a_pushed_request_names_the_key_that_its_code_will_work_with(
     colour: Any, bound: DevProvider, key: str

@@ -149,6 +149,22 @@ async def test_a_provider_that_cannot_be_reached_at_all_leaves_the_session_live(
     assert session.live
 
 
+@pytest.mark.parametrize(
+    ("rotation", "presented", "live"),
+    [("none", 1, True), ("grace", 2, True), ("unknown", 2, True), ("strict", 1, False)],
+)
+async def test_a108_a_token_whose_answer_was_lost_is_presented_once_more_at_most(
+    world: World, rotation: str, presented: int, live: bool
+) -> None:
+    session = await world.sign_in(world.manager(world.settings(rotation=rotation))["acme"])
+    await world.pass_time(3600)
+    world.provider.fail_next("token", 200, "half", cut=True, after=True, times=5)
+    with pytest.raises(TemporarilyUnavailable if live else SignInRequired):
+        await go(session.token())
+    assert world.refreshes == presented
+    assert session.live is live
+
+
 async def test_the_old_token_is_given_while_it_lives_and_renewing_is_deferred(world: World) -> None:
     session = await world.signed_in()
     old = await go(session.token())
