@@ -6,6 +6,7 @@ In the checks the examples are the same each time. `AUTHFLOW_FUZZ=20000` tries t
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -17,9 +18,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joserfc.jwk import ECKey, RSAKey
 
 from authflow.agents.paste import read_paste
 from authflow.errors import AuthflowError
+from authflow.flows.signed import open_id_token
 from authflow.operations.pending import load_pending, store_pending
 from authflow.protocol.callback import read_callback, read_parameters
 from authflow.protocol.challenge import read_challenges, read_resource_challenge, read_step_up
@@ -28,6 +31,7 @@ from authflow.protocol.device import read_device_response
 from authflow.protocol.discovery import read_metadata
 from authflow.protocol.id_token import verify_id_token
 from authflow.protocol.introspection import read_introspection_response
+from authflow.protocol.jwe import encrypt_jwt
 from authflow.protocol.jwks import read_jwks
 from authflow.protocol.logout_token import verify_logout_token
 from authflow.protocol.par import read_par_response
@@ -44,7 +48,7 @@ from authflow.protocol.token import read_token_response, to_token
 from authflow.protocol.urls import check_endpoint, check_redirect_uri, is_private_host
 from authflow.protocol.userinfo import read_groups, read_profile, read_userinfo_response
 from authflow.protocol.webfinger import ISSUER_RELATION, read_webfinger_response
-from authflow.providers import GitHub, Google
+from authflow.providers import GitHub, Google, PrivateKey
 from authflow.records import Pending, SessionRecord, Token
 from tests.protocol.issuer import ISSUER, METADATA, NONCE, NOW, claims, jwks, openid, plain, public, rsa, sign
 
@@ -324,11 +328,13 @@ _TOKENS = st.one_of(
 )  # fmt: skip
 
 
-def _header(changes: Mapping[str, str]) -> str:
-    import base64
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
+
+def _header(changes: Mapping[str, str]) -> str:
     text = json.dumps({"alg": "RS256", "kid": "rsa-1", **changes}).encode()
-    return ".".join([base64.urlsafe_b64encode(text).rstrip(b"=").decode(), *_SEGMENTS[1:]])
+    return ".".join([_base64(text), *_SEGMENTS[1:]])
 
 
 @fuzzed
@@ -340,6 +346,38 @@ def test_an_id_token_and_a_logout_token_are_verified_or_refused(came: Any) -> No
         len(str(came)),
     )
     holds(lambda: verify_logout_token(openid(), METADATA, keys, came, now=NOW), len(str(came)))
+
+
+# ── encrypted things ─────────────────────────────────────────────────────────────────────────────────
+
+_OPENING = {
+    "RSA-OAEP-256": PrivateKey(RSAKey.generate_key(2048)),
+    "ECDH-ES+A128KW": PrivateKey(ECKey.generate_key("P-256")),
+    "ECDH-ES": PrivateKey(ECKey.generate_key("P-521")),
+}
+_POINTS = st.one_of(
+    st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "d", "k"]), st.one_of(words, plain_json), max_size=5),
+    st.sampled_from([{"kty": "EC", "crv": crv, "x": "AA", "y": "AA"} for crv in ("P-256", "P-521", "secp256k1", "X")]),
+    plain_json,
+)
+
+
+@fuzzed
+@given(
+    st.sampled_from([*_OPENING]),
+    st.dictionaries(st.sampled_from(["epk", "apu", "apv", "kid", "typ", "cty", "p2c", "p2s", "zip", "iv", "tag"]),
+                    st.one_of(_POINTS, words), max_size=4),
+    st.lists(st.one_of(st.just(""), st.just("AAAA"), st.binary(max_size=40).map(_base64)), min_size=4, max_size=4),
+    st.booleans(),
+)  # fmt: skip
+def test_an_encrypted_token_is_opened_or_refused(alg: str, said: dict[str, Any], parts: list[str], whole: bool) -> None:
+    key = _OPENING[alg]
+    provider = openid(id_token_encrypted_response_alg=alg, decryption_keys=[key])
+    honest = encrypt_jwt(sign(claims()), key.jose, alg, "A128CBC-HS256").split(".")
+    header = {**json.loads(base64.urlsafe_b64decode(honest[0] + "==")), **said}
+    text = json.dumps(header).encode("utf-8", "surrogatepass")
+    token = ".".join([_base64(text), *(honest[1:] if whole else parts)])
+    holds(lambda: open_id_token(provider, token), len(token))
 
 
 # ── headers ──────────────────────────────────────────────────────────────────────────────────────────
