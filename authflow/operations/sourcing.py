@@ -21,6 +21,7 @@ from ..drive import Flight, Join, Op
 from ..errors import AuthflowError, InvalidCall, Phase, TemporarilyUnavailable
 from ..house import House
 from ..protocol.dpop import Binding, check_bound, new_key
+from ..protocol.grants import TOKEN_EXCHANGE, check_issued_type
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Flow, Moment
 from ..protocol.token import build_grant_request, to_token
@@ -191,6 +192,8 @@ def _ask(source: SourceCore, now: float) -> Flow[Token]:
 
     answer = yield from flows.ask_for_tokens(provider, metadata, build, Phase.EXCHANGE, binding)
     check_bound(provider, binding, answer.token_type)
+    if source.grant_type == TOKEN_EXCHANGE:
+        check_issued_type(form, answer)
     token = to_token(answer, now=now, requested_scope=source.scope)
     return msgspec.structs.replace(token, refresh_token=None, id_token=None)
 

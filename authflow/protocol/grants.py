@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, Phase, ValidationFailed, printable
 from .client_auth import ASSERTION_SECONDS, assertion_audience
-from .messages import ServerMetadata
+from .messages import ServerMetadata, TokenResponse
 from .step import Moment
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CLIENT_CREDENTIALS: Final = "client_credentials"
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
+JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 
 
 def with_target(provider: Provider, form: Form, scope: Sequence[str], resource: Sequence[str]) -> Form:
@@ -80,3 +81,17 @@ def token_exchange_form(
     if audience:
         form["audience"] = tuple(audience)
     return form
+
+
+def check_issued_type(form: Form, answer: TokenResponse) -> None:
+    """RFC 8693 §2.2.1: what was issued is what was asked for; nobody shows an API a refresh token, say. Raises
+    `ValidationFailed`."""
+    wanted = form.get("requested_token_type")
+    issued = answer.extra.get("issued_token_type")  # some leave it out, which the RFC does not allow
+    if issued is not None and issued not in ((ACCESS_TOKEN, JWT) if wanted is None else (wanted,)):
+        raise ValidationFailed(
+            "The provider issued another kind of token than was asked for.",
+            check="issued_token_type",
+            hint=f"It says {printable(issued, 200)!r}; name the one that you want by requested_token_type=.",
+            phase=Phase.EXCHANGE,
+        )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..protocol.grants import ACCESS_TOKEN, TOKEN_EXCHANGE
 from ..protocol.webfinger import ISSUER_RELATION
 from .answers import RESPONSE_MODES, RESPONSE_TYPES, encrypted, id_token, profile
 from .back_end import GRANT_TYPES
@@ -109,6 +110,8 @@ class BackChannel:
             return refusal(refused, proofs.nonce if refused.error == "use_dpop_nonce" else "")
         answer: dict[str, Any] = {"access_token": issued.access_token, "token_type": issued.token_type}
         answer["scope"] = " ".join(issued.scope)
+        if form.get("grant_type") == TOKEN_EXCHANGE:
+            answer["issued_token_type"] = ACCESS_TOKEN
         if issued.expires_in is not None:
             answer["expires_in"] = int(issued.expires_in)
         if issued.refresh_token is not None:

@@ -21,12 +21,14 @@ from authflow.errors import (
     UnknownProvider,
     ValidationFailed,
 )
+from authflow.protocol.grants import ACCESS_TOKEN, JWT
 from authflow.protocol.private_key import PrivateKey
 from authflow.records import Token
 
 from .support import World, go
 
 KEY = PrivateKey.generate("ES256")
+REFRESH_TOKEN = "urn:ietf:params:oauth:token-type:refresh_token"
 
 
 @pytest.fixture
@@ -256,7 +258,7 @@ async def test_a_sessions_token_is_exchanged_for_one_of_less_scope(world: World)
     source = manager.token_exchange("acme", subject_token=session, scope=["profile"])
     token = await go(source.token())
     assert token.scope == ("profile",)
-    assert token.extra == {}
+    assert token.extra == {"issued_token_type": ACCESS_TOKEN}
     assert (await get(world, source)).json()["login"] == "ada"
 
 
@@ -267,6 +269,29 @@ async def test_the_subject_may_be_text_a_token_or_a_function(world: World, form:
     given = {"text": token.access_token, "token": token, "function": lambda: token.access_token}[form]
     source = world.manager().token_exchange("acme", subject_token=given, actor_token="x", audience=["reports"])
     assert (await go(source.token())).access_token != token.access_token
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "issued", "good"),
+    [
+        (None, ACCESS_TOKEN, True), (None, JWT, True), (None, None, True), (JWT, JWT, True),
+        (None, REFRESH_TOKEN, False), (None, 7, False), (JWT, ACCESS_TOKEN, False), (ACCESS_TOKEN, JWT, False),
+    ],
+)  # fmt: skip
+async def test_another_kind_of_token_than_was_asked_for_is_shown_to_no_api(
+    world: World, asked_for: str | None, issued: Any, good: bool
+) -> None:
+    """RFC 8693 §2.2.1: a refresh token, say, is nothing that an API may see."""
+    session = await world.signed_in()
+    source = world.manager().token_exchange("acme", subject_token=session, requested_token_type=asked_for)
+    with world.provider.lie("token_response", lambda answer: {**answer, "issued_token_type": issued}):
+        if good:
+            assert (await go(source.token())).access_token
+            return
+        with pytest.raises(ValidationFailed) as caught:
+            await get(world, source)
+    assert caught.value.check == "issued_token_type"
+    assert world.provider.count("api") == 0
 
 
 async def test_more_scope_than_the_subject_has_is_refused(world: World) -> None:
