@@ -100,8 +100,8 @@ class SessionAuth(_Base):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if self._awaits:
             raise InvalidCall(
-                "The auth of an async session was given to a sync httpx client.",
-                hint="Use httpx.AsyncClient, or a session of a SessionManager.",
+                "The auth of an async session was given to a sync client.",
+                hint="Use an async one (httpx.AsyncClient, aiohttp), or a session of a SessionManager.",
             )
         steps = self._steps(request)
         step = next(steps)
