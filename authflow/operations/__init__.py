@@ -15,13 +15,14 @@ from .data import Begun, Completion, LoginOptions, LogoutResult, LogoutReturn, P
 from .ending import cancel, close, sign_in_required, with_trace
 from .enrolling import delete_registration, read_registration, register, update_registration
 from .initiated import read_invitation
+from .moving import move
 from .parting import complete_logout
 from .polling import notified
 from .renewing import launch_renewal, refresh, renew_after, token, token_for
 from .saved import dump, dump_token, restore, restore_stored, seal
 from .signed_out_there import back_channel_logout, front_channel_logout
 from .signing_in import begin, login, wait
-from .signing_out import forget, move, revoke_orphans, sign_out
+from .signing_out import forget, revoke_orphans, sign_out
 from .step_up import notice_step_up
 
 __all__ = [

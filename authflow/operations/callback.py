@@ -50,6 +50,7 @@ from . import whose
 from .data import Completion
 from .ending import NO_LOGIN_HERE, end_if_ended_there, fail, failure_of, give_up, with_trace
 from .enrolling import prepare
+from .moving import moved_to
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
 from .signing_out import discard
@@ -91,7 +92,8 @@ def recognise(
     try:
         params = read_callback(callback, house.providers.values())
         pending = yield Do(partial(load_pending, house, params.state), house.store.blocking)
-        _check_belongs(house, pending, callback, binding, expected)
+        key = None if pending is None else (yield Do(partial(_present_key, house, pending), house.store.blocking))
+        _check_belongs(house, pending, key, callback, binding, expected)
     except CallbackRejected:
         if expected is not None and expected._run.record.state is State.AUTHORIZING:
             facts = Facts(now=expected._run.ledger.now(), origin=Origin.PROVIDER, reason="rejected")
@@ -107,6 +109,7 @@ def recognise(
 def _check_belongs(
     house: House,
     pending: Pending | None,
+    key: Key | None,
     callback: str | Mapping[str, Any],
     binding: str | None,
     expected: SessionCore | None,
@@ -115,7 +118,7 @@ def _check_belongs(
         raise CallbackRejected("No sign-in with this state is waiting.", hint=NO_LOGIN_HERE, check="state")
     if pending.grant:  # no redirect belongs to it: its state has another use, or none
         raise CallbackRejected("No sign-in with this state waits for a redirect.", hint=NO_LOGIN_HERE, check="state")
-    if expected is not None and str(expected.key) != pending.key:
+    if expected is not None and str(expected.key) != pending.key and expected.key != key:
         raise CallbackRejected("This callback belongs to another session.", hint=NO_LOGIN_HERE, check="state")
     if Key.parse(pending.key).provider not in house.providers:
         raise CallbackRejected("This callback belongs to a provider that is not configured here.", check="state")
@@ -138,6 +141,12 @@ def _check_belongs(
         raise CallbackRejected(
             "This callback came from another browser than the one that began.", hint=NO_LOGIN_HERE, check="binding"
         )
+
+
+def _present_key(house: House, pending: Pending) -> Key:
+    """Under which key the session of an attempt is now."""
+    key = Key.parse(pending.key)
+    return key if pending.outcome is None else moved_to(house, key, pending.outcome.at)
 
 
 def receive(s: SessionCore, run: Run, pending: Pending, params: CallbackParams) -> Op[Completion]:
@@ -395,5 +404,7 @@ def _same_again(house: House, s: SessionCore, pending: Pending, params: Callback
         raise CallbackAlreadyUsed("This callback was completed before.", hint=NO_LOGIN_HERE)
     if found.outcome is None:
         raise failure_of(found.error)
+    key = yield Do(partial(_present_key, house, found), house.store.blocking)
+    s = s if s.key == key else house.find(key)
     yield Do(s._run.ledger.catch_up, house.store.blocking)
     return Completion(session=s, event=found.outcome, app_data=found.app_data)

@@ -13,26 +13,24 @@ from typing import Final
 from msgspec.structs import replace
 
 from .. import flows
-from ..chart import PENDING, Trigger
+from ..chart import Trigger
 from ..core import SessionCore
 from ..drive import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
     ErrorInfo,
-    InvalidCall,
     InvalidTransition,
     ManagerClosed,
     StoreError,
 )
 from ..events import AuthEvent
-from ..house import SESSION
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Call
-from ..records import BLANK, Key, SessionRecord, Token
+from ..records import SessionRecord, Token
 from . import whose
 from .data import LogoutResult
-from .ending import cancel, end_if_ended_there
+from .ending import cancel
 from .enrolling import prepare
 from .parting import remember_parting
 from .wire import reach
@@ -181,42 +179,6 @@ def forget(s: SessionCore) -> Op[AuthEvent]:
     event: AuthEvent = yield Do(partial(s._run.ledger.commit, Trigger.FORGET, facts), s._house.store.blocking)
     yield Tell(s._outbox)
     return event
-
-
-def move(s: SessionCore, owner: str) -> Op[None]:
-    """The same session under another owner: a web application gives it a fresh one at sign-in."""
-    house = s._house
-    yield Do(s._run.ledger.load, house.store.blocking)
-    if any(run is not None and run.record.state in PENDING for run in (s._run, s._beside)):
-        raise InvalidCall("A session cannot be moved while a login is pending.", hint="Move it after the login.")
-    old, new = s.key, Key(owner, s.key.provider, s.key.account)
-    if new == old:
-        return
-    there = house.sessions.get(new)
-    if there is not None and there._run.record != BLANK:
-        raise InvalidCall(f"{owner!r} has a session of {new.provider!r} already.", hint="Move to a fresh owner.")
-    # Whoever looked at the new owner's sessions made an empty one; it must not hear of this as of another's.
-    empty = house.sessions.pop(new)
-    record = s._run.record
-    names = whose.names_in(new.provider, record)
-    try:
-        yield Do(partial(whose.enter, house, new, names), house.store.blocking)
-        yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
-    except BaseException:
-        if empty is not None:
-            house.sessions.put(new, empty)
-        raise
-    yield Do(partial(whose.leave_quietly, house, old, s._run.record), house.store.blocking)
-    house.sessions.pop(old)
-    s._key, s._beside = new, None
-    house.sessions.put(new, s)
-    house.arm(s)
-    house.signals.rename(str(old), str(new))
-    if house.recorder is not None:
-        house.recorder.moved(old, new)
-    if record.signed_in_at is not None:
-        yield Do(partial(end_if_ended_there, s, names, record.signed_in_at), house.store.blocking)
-        yield Tell(s._outbox)
 
 
 def _remote(error: Exception, said: str) -> ErrorInfo:

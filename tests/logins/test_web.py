@@ -348,6 +348,49 @@ async def test_a_session_moves_to_a_fresh_owner_at_sign_in(site: Site) -> None:
     assert not site.visitor["acme"].live
 
 
+@pytest.mark.parametrize("asked", ["the manager", "the old owner", "the session"])
+async def test_the_same_callback_again_after_the_move_gives_the_session_where_it_is_now(site: Site, asked: str) -> None:
+    request = await site.begin(app_data={"next": "/"})
+    callback = await site.callback(request)
+    done = await site.complete(callback, request.binding)
+    session = await go(done.session.move(owner="fresh"))
+    who = {"the manager": site.manager, "the old owner": site.visitor["acme"], "the session": session}[asked]
+
+    again = await go(who.complete(callback, binding=request.binding))
+
+    assert again.session is session
+    assert again.session.live
+    assert (again.event, again.app_data) == (done.event, done.app_data)
+
+    further = await go(again.session.move(owner="fresher"))
+    assert (await go(site.manager.complete(callback, binding=request.binding))).session is further
+    assert further.owner == "fresher"
+
+
+async def test_after_a_move_another_browser_still_cannot_repeat_the_callback(site: Site) -> None:
+    request = await site.begin()
+    callback = await site.callback(request)
+    done = await site.complete(callback, request.binding)
+    await go(done.session.move(owner="fresh"))
+    with pytest.raises(CallbackRejected):
+        await site.complete(callback, "another browser's")
+    with pytest.raises(CallbackRejected, match="another session"):
+        await go(site.manager.owner("visitor-2")["acme"].complete(callback, binding=request.binding))
+
+
+async def test_a_callback_is_never_answered_with_the_session_of_a_later_login(site: Site, dev: DevProvider) -> None:
+    first = await site.begin()
+    callback = await site.callback(first)
+    await go((await site.complete(callback, first.binding)).session.move(owner="fresh"))
+    dev.auto = "grace"
+    second = await site.begin()
+    later = await site.callback(second)
+    await go((await site.complete(later, second.binding)).session.move(owner="hers"))
+
+    assert (await site.complete(later, second.binding)).session.user.name == "Grace Hopper"
+    assert not (await site.complete(callback, first.binding)).session.live
+
+
 async def test_app_data_that_no_store_could_keep_is_refused(site: Site) -> None:
     with pytest.raises(InvalidCall, match="plain data"):
         await site.begin(app_data=object())
