@@ -6,8 +6,9 @@ thread, `AsyncShell` awaits them on the running loop. So every login, refresh an
 both colours take the same steps in the same order.
 
 Rule 1: only a shell touches the network, a clock, a thread or a loop.
-Rule 2: work that must outlive its caller (a refresh, an exchange on asyncio) is launched as a `Flight` that
-        the shell owns; whoever waits for it may be cancelled without ending it. `close()` ends them all.
+Rule 2: work that must outlive its caller (a refresh, an exchange) is launched as a `Flight` that the shell
+        owns; whoever waits for it may be cancelled, or struck by Ctrl-C, without ending it. `close()` ends
+        them all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextvars import copy_context
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import httpx
@@ -234,6 +237,44 @@ class Flight(Generic[T]):
         return self.future.done()
 
 
+class Told:
+    """What an operation on another thread has to tell, for the thread that waits for it; once that has left, for the
+    manager's delivery thread. Neither waits for the other: a receiver may close the manager."""
+
+    __slots__ = ("_left", "_mutex", "_outboxes")
+
+    def __init__(self) -> None:
+        self._outboxes: SimpleQueue[Outbox | None] = SimpleQueue()
+        self._mutex = threading.Lock()
+        self._left = False
+
+    def put(self, outbox: Outbox) -> None:
+        """On the operation's thread."""
+        with self._mutex:
+            if not self._left:
+                self._outboxes.put(outbox)
+                return
+        outbox.hand_over()
+
+    def end(self, _: object) -> None:
+        """The operation is over."""
+        self._outboxes.put(None)
+
+    def tell(self) -> None:
+        """Tells, until it is over."""
+        while (outbox := self._outboxes.get()) is not None:
+            outbox.drain()
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        with self._mutex:
+            self._left = True
+        while not self._outboxes.empty():
+            outbox = self._outboxes.get()
+            if outbox is not None:
+                outbox.hand_over()
+
+
 class SyncShell:
     """Performs effects on the calling thread; launches flights on threads of its own."""
 
@@ -246,15 +287,15 @@ class SyncShell:
         self._pid = 0  # the process that the threads are in: a fork leaves them behind
         self._closed = False
 
-    def run(self, key: str, operation: Op[T]) -> T:
-        """Drives `operation` to its end and returns what it returns."""
+    def run(self, key: str, operation: Op[T], told: Told | None = None) -> T:
+        """Drives `operation` to its end and returns what it returns. `told`: who tells its events, if another."""
         failed: BaseException | None = None
         try:
             step = next(operation)
             while True:
                 answer = None
                 try:
-                    answer = self._perform(key, step)
+                    answer = self._perform(key, step, told)
                 except BaseException as error:
                     failed = error
                 # Thrown in out here: otherwise `failed`, whatever is in it, would be the context of all that the
@@ -266,18 +307,20 @@ class SyncShell:
         finally:
             failed = None
 
-    def _perform(self, key: str, step: Any) -> Any:
+    def _perform(self, key: str, step: Any, told: Told | None) -> Any:
         kind = type(step)
         if kind is Do:
             return step.fn()
         if kind is Tell:
-            return step.outbox.drain()
+            return step.outbox.drain() if told is None else told.put(step.outbox)
         if kind is httpx.Request:
             return self._send(step)
         if kind is Join:
             return step.flight.future.result()
         if kind is Own:
-            return self.run(key, step.operation)
+            if told is not None or threading.current_thread() is not threading.main_thread():
+                return self.run(key, step.operation, told)
+            return self._run_beside(key, step.operation)
         if kind is Expect:
             return step.mailbox.wait(self.clock, step.seconds)
         if kind is Delivered:
@@ -304,7 +347,20 @@ class SyncShell:
         recorder.request(key, story, Asked(request, response, self.clock.monotonic() - since))
         return response
 
-    def launch(self, key: str, operation: Op[T]) -> Flight[T]:
+    def _run_beside(self, key: str, operation: Op[T]) -> T:
+        """Runs what must not be cut off on another thread: Ctrl-C strikes the main thread, and only that one. Receivers
+        are called here all the same."""
+        told = Told()
+        flight = self.launch(key, operation, told)
+        flight.future.add_done_callback(told.end)
+        try:
+            told.tell()
+            return flight.future.result()
+        finally:
+            told.leave()
+            del flight
+
+    def launch(self, key: str, operation: Op[T], told: Told | None = None) -> Flight[T]:
         """Runs `operation` on a thread of this shell, whatever becomes of the caller."""
         with self._mutex:
             if self._closed:
@@ -315,7 +371,7 @@ class SyncShell:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")
-            return Flight(self._threads.submit(self.run, key, operation))
+            return Flight(self._threads.submit(copy_context().run, self.run, key, operation, told))
 
     def close(self) -> None:
         """Waits for the flights (each has a total deadline) and closes the connections."""

@@ -267,11 +267,11 @@ async def test_a_leader_interrupted_while_it_joins_ends_nothing(
     perform = shell._perform
     interrupted = threading.Event()
 
-    def ctrl_c(key: str, step: object) -> object:
+    def ctrl_c(key: str, step: object, *rest: object) -> object:
         if type(step) is Join and not interrupted.is_set():
             interrupted.set()
             raise KeyboardInterrupt
-        return perform(key, step)
+        return perform(key, step, *rest)
 
     monkeypatch.setattr(shell, "_perform", ctrl_c)
 

@@ -1,0 +1,153 @@
+"""Ctrl-C while a sync login is at work: no token that the provider has issued is lost."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from authflow import Session, SessionManager, State
+from authflow.errors import AuthflowError
+from authflow.testing import DevProvider, ScriptedBrowser
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="of systems that can signal a thread")
+REDIRECT = "https://app.example/callback"
+
+
+@pytest.fixture
+def manager(dev: DevProvider) -> Iterator[SessionManager]:
+    with SessionManager([dev.settings("acme", redirect_uri=REDIRECT)], single_user=True, sealing_key=bytes(32)) as made:
+        yield made
+
+
+@pytest.fixture
+def issued(dev: DevProvider) -> list[dict[str, Any]]:
+    """The answers of the token endpoint."""
+    answers: list[dict[str, Any]] = []
+    dev.tamper["token_response"] = lambda answer: answers.append(dict(answer))
+    return answers
+
+
+def came_back(session: Session) -> tuple[str, str | None]:
+    """A login that was begun, and its browser walked through it."""
+    request = session.begin()
+    with httpx.Client(trust_env=False) as browser:
+        return str(browser.get(request.url).headers["location"]), request.binding
+
+
+class CtrlC:
+    """Strikes the main thread as soon as a request stands at the provider; lets that go on when the test says so."""
+
+    def __init__(self, dev: DevProvider, endpoint: str, *, after: bool = False) -> None:
+        self._held = dev.hold(endpoint, after=after)
+        self._thread = threading.Thread(target=self._strike, daemon=True)
+
+    def _strike(self) -> None:
+        self._held.wait()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def __enter__(self) -> CtrlC:
+        self._held.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._thread.join()
+        self._held.__exit__(*error)
+
+
+def kept_or_revoked(session: Session, dev: DevProvider, answer: dict[str, Any]) -> bool:
+    present = session._run.record.token
+    if session._run.record.state.live and present is not None:
+        return present.access_token == answer["access_token"]
+    return not dev.accepts(answer["access_token"]) and not dev.accepts(answer["refresh_token"])
+
+
+@pytest.mark.parametrize(("endpoint", "after"), [("token", True), ("jwks", False), ("userinfo", False)])
+def test_an_exchange_goes_on_and_becomes_a_session(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], endpoint: str, after: bool
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    told = threading.Event()
+    manager.on_login.connect(lambda session, event: told.set())
+    with CtrlC(dev, endpoint, after=after), pytest.raises(KeyboardInterrupt):
+        session.complete(url, binding=binding)
+    assert told.wait(10)
+    assert len(issued) == 1
+    assert session.token().access_token == issued[0]["access_token"]
+
+
+@pytest.mark.parametrize("endpoint", ["jwks", "userinfo"])
+def test_closing_afterwards_revokes_what_an_exchange_has_brought(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], endpoint: str
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    with CtrlC(dev, endpoint), pytest.raises(KeyboardInterrupt):
+        session.complete(url, binding=binding)
+    manager.close()  # it waits for what is at work
+    assert len(issued) == 1
+    assert kept_or_revoked(session, dev, issued[0])
+    assert session._run.record.state not in (State.AUTHORIZING, State.EXCHANGING)
+
+
+@pytest.mark.parametrize("endpoint", ["jwks", "userinfo"])
+def test_a_login_that_waits_is_cancelled_and_what_was_issued_is_revoked_or_kept(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], endpoint: str
+) -> None:
+    local = SessionManager([dev.settings("acme")])
+    with ScriptedBrowser("ada") as ada, CtrlC(dev, endpoint), pytest.raises(KeyboardInterrupt):
+        local["acme"].login(open_url=ada)
+    session = local["acme"]
+    local.close()
+    assert len(issued) == 1
+    assert kept_or_revoked(session, dev, issued[0])
+    assert session._run.record.state not in (State.AUTHORIZING, State.EXCHANGING)
+
+
+def test_a_saved_session_that_is_being_renewed_comes_back(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]]
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    session.complete(url, binding=binding)
+    saved = replace(session.token(), expires_at=1.0)
+    session.logout(revoke=False, end_session=False)
+    with CtrlC(dev, "token", after=True), pytest.raises(KeyboardInterrupt):
+        session.restore(saved)
+    manager.close()
+    assert len(issued) == 2
+    assert kept_or_revoked(session, dev, issued[1])
+    assert session._run.record.state is State.AUTHENTICATED
+
+
+def test_receivers_are_told_on_the_callers_thread_as_ever(manager: SessionManager, dev: DevProvider) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    threads: list[Any] = []
+    manager.on_login_failed.connect(lambda session, event: threads.append(threading.current_thread()))
+    dev.fail_next("token", 400, {"error": "invalid_grant"})
+    with pytest.raises(AuthflowError):
+        session.complete(url, binding=binding)
+    assert threads == [threading.main_thread()]
+
+
+def test_a_receiver_of_a_failed_login_may_close_the_manager(manager: SessionManager, dev: DevProvider) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    manager.on_login_failed.connect(lambda session, event: manager.close())
+    with dev.lie("id_token_claims", lambda claims: {**claims, "aud": "another"}), pytest.raises(AuthflowError):
+        session.complete(url, binding=binding)
+    assert session._run.record.state is State.IDLE
