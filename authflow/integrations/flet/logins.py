@@ -162,16 +162,20 @@ class FletLogins:
         port: int | None = None,
         **options: Any,
     ) -> None:
-        """`ft.run`, with the routes where it is a web application. `port`: by default that of the base URL."""
+        """`ft.run`, with the routes where it is a web application: by `view`, and where Flet makes one of every program
+        (a server without a screen). `port`: by default that of the base URL."""
         import flet as ft
+        from flet.utils import get_bool_env_var, is_linux_server
 
         view = ft.AppView(view) if view is not None else ft.AppView.FLET_APP
-        if view in (ft.AppView.FLET_APP, ft.AppView.FLET_APP_HIDDEN):
+        serves = get_bool_env_var("FLET_FORCE_WEB_SERVER") or is_linux_server()  # type: ignore[no-untyped-call]
+        if view in (ft.AppView.FLET_APP, ft.AppView.FLET_APP_HIDDEN) and not serves:
             ft.run(main, view=view, **options)
             return
         import uvicorn
 
-        uvicorn.run(self.app(main, **options), host=host, port=port or urlsplit(self.site).port or 8550)
+        port = port or urlsplit(self.site).port or 8550
+        uvicorn.run(self.app(main, **options), host=host, port=port, access_log=False)  # it would hold the codes
 
 
 def _base_url(given: str | None, providers: Iterable[Provider]) -> str | None:

@@ -379,7 +379,7 @@ class FletAuth(ft.Observable):
         self._telling.logout(event.reason)
 
     def _on_transition(self, session: AsyncSession, event: AuthEvent) -> None:
-        self._telling.post(self._changed)
+        self._changed()
 
     def _on_expiring(self, session: AsyncSession, event: AuthEvent) -> None:
         """Somebody has the page open, so the token goes on. That it could not be renewed its own signal tells."""
@@ -404,7 +404,10 @@ class FletAuth(ft.Observable):
         self._telling.login(error)
 
     def _changed(self) -> None:
-        """Components that use this object are drawn again."""
+        """Components that use this object are drawn again: in the context of this page, or another's would be."""
+        self._telling.post(partial(self._page.run_task, self._draw))
+
+    async def _draw(self) -> None:
         self.notify()  # type: ignore[no-untyped-call]
 
     def _session(self) -> AsyncSession | None:

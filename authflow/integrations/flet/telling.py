@@ -36,7 +36,7 @@ class Telling:
         self._page = page
         self._loop = page.session.connection.loop
         self._shows_window = shows_window
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], object]] = []
         self._hooked = False
 
     def login(self, error: ErrorInfo | None) -> None:
@@ -50,12 +50,12 @@ class Telling:
         """`data` is the reason: "user", or why the session ended by itself."""
         self.post(partial(self._run, ft.ControlEvent(name="logout", control=self._page, data=reason)))
 
-    def post(self, tell: Callable[[], None]) -> None:
+    def post(self, tell: Callable[[], object]) -> None:
         """At once if the page is there, else when it is back."""
         with suppress(RuntimeError):  # the loop was closed: nobody is left to tell
             self._loop.call_soon_threadsafe(self._deliver, tell)
 
-    def _deliver(self, tell: Callable[[], None]) -> None:
+    def _deliver(self, tell: Callable[[], object]) -> None:
         self._waiting.append(tell)
         if self._page.session.connection is not None:
             self._flush()

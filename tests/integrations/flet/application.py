@@ -17,6 +17,7 @@ import uvicorn
 from flet.controls.context import _context_page
 from flet.messaging.flet_socket_server import FletSocketServer
 from flet.messaging.session import Session
+from flet_web.fastapi import app_manager
 
 from authflow.integrations.flet import FletAuth, FletLogins
 
@@ -126,3 +127,4 @@ def on_the_web(app: Any, port: int) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
+        app_manager._FletAppManager__sessions.clear()  # Flet's sessions end with their process; this one goes on

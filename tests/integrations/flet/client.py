@@ -83,6 +83,9 @@ class Client:
         result = None
         if name in ("launch_url", "open_window"):
             self.opens(url_of(arguments))
+        elif name == "push_route":
+            await self._put(UPDATE_PROPS, {"id": 1, "props": arguments})
+            await self._put(CONTROL_EVENT, {"target": 1, "name": "route_change", "data": arguments})
         elif name == "set":
             self.preferences[arguments["key"]] = arguments["value"]
             result = True
