@@ -114,7 +114,7 @@ def _switches(manager: SessionManager, plug: Plug, made: Made) -> list[Switch]:
             help="As the clock would end a session that nothing can renew.",
         ),
         Switch(
-            f"{key}-revoke", "Withdraw grants", lambda on: provider.end_grants(), group=provider.label,
+            f"{key}-revoke", "Revoke grants", lambda on: provider.end_grants(), group=provider.label,
             help="The next renewal is refused for good.",
         ),
     ]  # fmt: skip

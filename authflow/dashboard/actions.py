@@ -89,12 +89,6 @@ class Actions:
         told = f"{len(ended)} {'session' if len(ended) == 1 else 'sessions'} signed out."
         return {"said": f"{told} {len(failed)} could not be ended at the provider." if failed else told}
 
-    async def close(self) -> None:
-        """Nobody waits any longer. The logins themselves end with the manager, or by their time."""
-        for login in self._logins.values():
-            login.cancel()
-        self._logins.clear()
-
     async def call(self, method: Callable[..., Any], **how: Any) -> Any:
         """The method of either colour, awaited."""
         if isinstance(self._manager, AsyncSessionManager):

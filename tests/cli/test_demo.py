@@ -216,7 +216,7 @@ def test_a_human_signs_in_pulls_a_plug_puts_it_back_and_lets_a_token_expire(chro
         await acme.get_by_role("button", name="Refresh now").click()
         await acme.filter(has_text="here").wait_for()
         await acme.locator(".trouble").wait_for(state="detached")
-        await switches.get_by_role("button", name="Withdraw grants").click()
+        await switches.get_by_role("button", name="Revoke grants").click()
         await acme.get_by_role("button", name="Refresh now").click()
         await acme.locator(".trouble").wait_for()
         await page.get_by_role("group", name="Globex").get_by_role("button", name="Expire token").click()

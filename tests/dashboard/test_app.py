@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.to_thread
 import httpx
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -21,7 +24,7 @@ from authflow.overview import row_id
 from authflow.providers import GitHub
 from authflow.testing import DevProvider, ScriptedBrowser, signed_in
 
-from .visiting import OWN
+from .visiting import OWN, events
 
 
 async def go(answer: Any) -> Any:
@@ -79,7 +82,6 @@ async def test_every_action_is_done_by_either_colour(manager) -> None:
         assert told["said"].startswith("Signed out here. Revoked: ")
         assert session.state is State.LOGGED_OUT
         assert (await act("sign_out_here"))["said"] == "It was not signed in."
-    await dashboard._actions.close()
 
 
 def _done() -> Any:
@@ -104,6 +106,51 @@ async def test_the_detail_and_the_bundle_are_had_of_either_colour(manager) -> No
     assert bundle["session"]["state"] == "authenticated"
     assert "Ada" not in json.dumps(bundle)
     assert missing.status_code == 404
+
+
+@contextlib.asynccontextmanager
+async def on_this_loop(application: Any) -> AsyncIterator[str]:
+    """Served on the loop that runs, as an application serves an `AsyncSessionManager`; its URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="off", ws="none"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_the_stream_tells_what_changes_and_goes_on_from_any_number(manager) -> None:
+    dashboard = app(manager)
+    async with on_this_loop(dashboard) as url:
+        key = dashboard._keys.redeem(dashboard._keys.issue())
+        headers = {**OWN, "Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as page:
+            told: list[tuple[str, str, Any]] = []
+            async for name, number, text in events(page):
+                told.append((name, number, json.loads(text)))
+                if name == "all":
+                    await go(signed_in(manager, "acme", user={"sub": "1", "name": "Ada"}))
+                if name == "changes" and told[-1][2]["rows"][0]["user"]:
+                    break
+            again = [one async for one in until(events(page, told[2][1]), "changes")]
+        dashboard.close()
+
+    assert [name for name, _, _ in told[:4]] == ["about", "health", "all", "changes"]
+    assert [row["state"] for row in told[2][2]["rows"]] == ["idle"]
+    assert [row["user"] for row in told[-1][2]["rows"]] == ["Ada"]
+    heard = [event["trigger"] for _, _, data in told[3:] for event in data["events"]]
+    assert heard == ["authorize", "callback", "authenticate"]
+    assert [name for name, _, _ in again] == ["about", "health", "changes"]
+
+
+async def until(messages: Any, last: str) -> AsyncIterator[Any]:
+    async for one in messages:
+        yield one
+        if one[0] == last:
+            return
 
 
 async def test_behind_an_authentication_of_ones_own_there_is_no_launch_key() -> None:

@@ -27,13 +27,21 @@ class Hearing:
         self.said: list[bytes] = []
         self.statuses: list[int] = []
         self.headers: list[dict[str, str]] = []
+        self.resumed_at: list[str] = []  # the `Last-Event-ID` of each stream
+        self.cut = False  # the next piece of a stream breaks it off
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         query = scope.get("query_string", b"").decode()
         self.asked.append(f"{scope['method']} {scope['path']}?{query}")
+        streams = scope["path"].endswith("/api/stream")
+        if streams:
+            self.resumed_at += [dict(scope["headers"]).get(b"last-event-id", b"").decode()]
         departs = scope["path"].startswith("/go/")  # its Location is for the browser, and nobody's answer
 
         async def keep(message: Any) -> None:
+            if streams and self.cut:
+                self.cut = False
+                raise OSError("the line was cut")
             if message["type"] == "http.response.start":
                 self.statuses.append(message["status"])
                 headers = {name.decode(): value.decode() for name, value in message["headers"]}

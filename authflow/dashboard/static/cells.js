@@ -52,8 +52,11 @@ export function bar() {
   const fill = el('i')
   const made = el('div', { class: 'bar-life', 'aria-hidden': 'true' }, fill)
   made.set = part => {
+    const shown = part === null ? -1 : Math.round(part * 300) / 300
+    if (made.shown === shown) return
+    made.shown = shown
     made.hidden = part === null
-    fill.style.width = `${(part ?? 0) * 100}%`
+    fill.style.transform = `scaleX(${Math.max(0, shown)})`
     made.dataset.low = part !== null && part < .12 ? 'yes' : part < .3 ? 'soon' : 'no'
   }
   return made

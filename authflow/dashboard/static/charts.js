@@ -49,6 +49,9 @@ export function states({ states: then, since, at }, rows) {
   const all = STATES.reduce((sum, name) => sum + (states[name] ?? 0), 0)
   if (all < 1) return none('states', `Nothing since ${clock(since)}.`)
   const parts = STATES.filter(name => states[name] >= .05)
+  const mark = parts.map(name => `${name} ${span(states[name])}`).join()
+  if ($('states').mark === mark) return
+  $('states').mark = mark
   const bar = el('div', { class: 'parts', 'aria-hidden': 'true' }, ...parts.map(name => {
     const part = el('i', { class: `s-${name}` })
     part.style.flexGrow = Math.max(states[name] / all, .008)

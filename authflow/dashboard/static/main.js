@@ -1,6 +1,6 @@
 // The page: what the stream tells goes to the table, the tiles, the charts; what a human wants goes back.
 
-import { $, el, setClock, now, span, clock, words } from './dom.js'
+import { $, el, say, setClock, now, span, words } from './dom.js'
 import { Closed, enter, listen, post, get } from './stream.js'
 import { Table } from './table.js'
 import { Detail, line } from './detail.js'
@@ -13,7 +13,7 @@ let shown = null // what the charts were drawn from
 let about = { actions: false, sign_in: false, switches: [] }, health = { well: true, store: '' }
 
 const may = () => about.actions
-const table = new Table($('grid'), { open: id => detail.open(id).catch(say), act, may })
+const table = new Table($('grid'), { open: id => detail.open(id).catch(complain), act, may })
 const detail = new Detail($('detail'), { act, copy, may, closed: id => table.back(id) })
 
 const on = {
@@ -45,13 +45,17 @@ function tiles() {
   const due = live.filter(row => row.renews_at).sort((a, b) => a.renews_at - b.renews_at)[0]
   const skews = live.filter(row => row.clock_skew !== null).sort((a, b) => Math.abs(b.clock_skew) - Math.abs(a.clock_skew)), worst = skews[0]
   const off = worst && Math.abs(worst.clock_skew) >= 2
-  const tile = (kind, name, said, more) => el('div', { class: `tile ${kind}` }, el('h2', {}, name), el('p', { class: 'big' }, said), el('p', { class: 'more' }, more))
-  $('tiles').replaceChildren(
-    tile('good', 'Signed in', `${live.length} of ${rows.length}`, `${new Set(live.map(row => row.provider)).size} of ${new Set(rows.map(row => row.provider)).size} providers`),
-    tile(broken ? 'bad' : '', 'Needs you', String(broken), broken ? 'ended or failed: see below' : 'all is well'),
-    tile('', 'Next refresh', due ? (due.renews_at > now() ? span(due.renews_at - now()) : 'due') : '–', due ? `${due.label}${due.user ? `, ${due.user}` : ''}` : 'nothing is due'),
-    tile(health.well ? '' : 'bad', 'Store', health.well ? 'well' : 'unreadable', health.well ? `${health.store}${health.ms === undefined ? '' : `, ${health.ms} ms`}` : health.said),
-    tile(off ? 'bad' : '', 'Clocks', worst ? (off ? `${span(Math.abs(worst.clock_skew))} off` : 'in step') : 'not known', worst ? (off ? `${worst.label} is ${worst.clock_skew > 0 ? 'ahead' : 'behind'}` : `with ${new Set(skews.map(row => row.provider)).size} ${skews.length === 1 ? 'provider' : 'providers'}`) : 'no ID token tells it'))
+  const box = $('tiles')
+  const tile = (kind, name, said, more) => {
+    const made = box.querySelector(`[data-tile="${name}"]`) ?? box.appendChild(el('div', { data: { tile: name } }, el('h2', {}, name), el('p', { class: 'big' }), el('p', { class: 'more' })))
+    made.className = `tile ${kind}`
+    say(made.children[1], said); say(made.children[2], more)
+  }
+  tile('good', 'Signed in', `${live.length} of ${rows.length}`, `${new Set(live.map(row => row.provider)).size} of ${new Set(rows.map(row => row.provider)).size} providers`)
+  tile(broken ? 'bad' : '', 'Needs you', String(broken), broken ? 'ended or failed: see below' : 'all is well')
+  tile('', 'Next refresh', due ? (due.renews_at > now() ? span(due.renews_at - now()) : 'due') : '–', due ? `${due.label}${due.user ? `, ${due.user}` : ''}` : 'nothing is due')
+  tile(health.well ? '' : 'bad', 'Store', health.well ? 'well' : 'unreadable', health.well ? `${health.store}${health.ms === undefined ? '' : `, ${health.ms} ms`}` : health.said)
+  tile(off ? 'bad' : '', 'Clocks', worst ? (off ? `${span(Math.abs(worst.clock_skew))} off` : 'in step') : 'not known', worst ? (off ? `${worst.label} is ${worst.clock_skew > 0 ? 'ahead' : 'behind'}` : `with ${new Set(skews.map(row => row.provider)).size} ${skews.length === 1 ? 'provider' : 'providers'}`) : 'no ID token tells it')
 }
 
 function chips() {
@@ -98,7 +102,7 @@ async function act(row, name) {
   try {
     const told = await post('api/act', { action: name, id: row.id })
     arrive(tab, told, row)
-  } catch (error) { tab?.close(); say(error) }
+  } catch (error) { tab?.close(); complain(error) }
 }
 
 function arrive(tab, told, row) {
@@ -107,7 +111,7 @@ function arrive(tab, told, row) {
   notice(`${row.label}: ${told.said}`, el('a', { href: told.go, target: '_blank', rel: 'noopener noreferrer' }, 'Open the provider’s page'))
 }
 
-function say(error) { notice(error.message, error.hint ? el('em', {}, error.hint) : '', 'bad') }
+function complain(error) { notice(error.message, error.hint ? el('em', {}, error.hint) : '', 'bad') }
 
 function notice(text, more = '', kind = '') {
   const made = el('div', { class: `notice ${kind}` }, el('p', {}, text, ' ', more), el('button', { type: 'button', class: 'close', 'aria-label': 'Dismiss', on: { click: () => made.remove() } }, '✕'))
@@ -122,7 +126,7 @@ async function copy(row) {
   try {
     const { text } = await get(`api/bundle?id=${encodeURIComponent(row.id)}`)
     try { await navigator.clipboard.writeText(text); notice('Diagnostics copied. They hold no secret and no name.') } catch { ask('Diagnostics', [el('textarea', { readonly: true, rows: '14', 'aria-label': 'Diagnostics' }, text)], []) }
-  } catch (error) { say(error) }
+  } catch (error) { complain(error) }
 }
 
 function ask(title, what, ways) {
@@ -134,7 +138,7 @@ function ask(title, what, ways) {
 }
 
 $('all').addEventListener('click', () => {
-  const end = action => async () => { try { notice((await post('api/act', { action, all: true })).said) } catch (error) { say(error) } }
+  const end = action => async () => { try { notice((await post('api/act', { action, all: true })).said) } catch (error) { complain(error) } }
   ask('Sign out all sessions', [el('p', {}, 'Every session of the store ends, those of other accounts and owners too.')],
     [['Here only', end('sign_out_here')], ['Here, and revoke the tokens', end('sign_out_and_revoke')]])
 })
@@ -145,7 +149,7 @@ function switches() {
   $('switches').replaceChildren(...[...groups].map(([name, ones]) => el('div', { role: 'group', 'aria-label': name || 'Switches' }, name ? el('b', {}, name) : '', ...ones.map(one => {
     const button = el('button', { type: 'button', title: one.help, 'aria-pressed': one.turned ? String(one.on) : undefined }, one.on && one.turned ? one.turned : one.label)
     button.addEventListener('click', async () => {
-      try { one.on = (await post('api/switch', { name: one.name, on: one.turned ? !one.on : true })).on } catch (error) { return say(error) }
+      try { one.on = (await post('api/switch', { name: one.name, on: one.turned ? !one.on : true })).on } catch (error) { return complain(error) }
       if (one.turned) { button.setAttribute('aria-pressed', String(one.on)); button.textContent = one.on ? one.turned : one.label } else notice(`${[one.group, one.label].filter(Boolean).join(': ')}. Done.`)
     })
     return button

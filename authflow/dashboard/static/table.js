@@ -1,6 +1,6 @@
 // The grid of sessions. Only the rows in sight exist: a thousand sessions scroll like ten.
 
-import { $, el, ago, words } from './dom.js'
+import { el, ago, say, words } from './dom.js'
 import * as cells from './cells.js'
 
 const OVERSCAN = 6
@@ -111,9 +111,9 @@ export class Table {
     )
     Object.assign(made, { row, may: this.may() })
     made.tick = () => {
-      since.textContent = row.since ? `since ${ago(row.since)}`.replace(' ago', '').replace('since just now', 'just now') : ''
-      bar.set(cells.life(row)); left.textContent = cells.left(row)
-      renewed.textContent = cells.renewed(row); next.textContent = cells.next(row); age.textContent = cells.age(row)
+      say(since, row.since ? `since ${ago(row.since)}`.replace(' ago', '').replace('since just now', 'just now') : '')
+      bar.set(cells.life(row)); say(left, cells.left(row))
+      say(renewed, cells.renewed(row)); say(next, cells.next(row)); say(age, cells.age(row))
     }
     made.tick()
     if (focused) (made.node.querySelector(`[data-act="${focused}"]`) ?? made.node).focus()
