@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import httpx
 import msgspec
@@ -63,30 +63,24 @@ class Pace(msgspec.Struct, frozen=True):
         return Pace(self.interval, max(doubled, error.retry_after or 0.0))
 
 
+class Asked(TypedDict):
+    """What a login without a redirect asks for; `params` are the agent's and the caller's own."""
+
+    scope: Sequence[str]
+    params: Mapping[str, str]
+    resource: Sequence[str]
+
+
 def ask_for_code(
-    provider: Provider,
-    metadata: ServerMetadata,
-    *,
-    scope: Sequence[str],
-    params: Mapping[str, str],
-    resource: Sequence[str] = (),
+    provider: Provider, metadata: ServerMetadata, **asked: Unpack[Asked]
 ) -> Flow[DeviceAuthorization]:
     """What the human enters, and where (RFC 8628 §3.1, §3.2). The phase of its errors is `authorize`."""
-    build = partial(build_device_request, provider, metadata, scope=scope, params=params, resource=resource)
-    return _asking(provider, build, read_device_response)
+    return _asking(provider, partial(build_device_request, provider, metadata, **asked), read_device_response)
 
 
-def ask_on_phone(
-    provider: Provider,
-    metadata: ServerMetadata,
-    *,
-    scope: Sequence[str],
-    params: Mapping[str, str],
-    resource: Sequence[str] = (),
-) -> Flow[Terms]:
+def ask_on_phone(provider: Provider, metadata: ServerMetadata, **asked: Unpack[Asked]) -> Flow[Terms]:
     """That the provider asks the human (CIBA Core §7). The phase of its errors is `authorize`."""
-    build = partial(build_ciba_request, provider, metadata, scope=scope, params=params, resource=resource)
-    return _asking(provider, build, read_ciba_response)
+    return _asking(provider, partial(build_ciba_request, provider, metadata, **asked), read_ciba_response)
 
 
 def _asking(
