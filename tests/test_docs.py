@@ -236,6 +236,62 @@ def test_the_lines_for_flet_run() -> None:
     assert run(FLET + bridge("integrations.flet")) == ["signed in and out"]
 
 
+PAGES_VISIT = """
+from tests.integrations.browsing import serving
+
+with serving(auth.manager, lambda url: app, int(os.environ["PORT"])) as site:
+    print(ada.go(f"{site.url}/login/github?next=/").status)
+    print('"live":true' in ada.go(f"{site.url}/session").text)
+"""
+
+
+@pytest.mark.parametrize("words", ["nicegui"])
+def test_the_lines_of_each_bridge_to_web_pages_run(words: str) -> None:
+    pytest.importorskip(words, reason=f"pip install 'authflow-sessions[{words}]'")
+    port = free_port()
+
+    told = run(bridge(f"integrations.{words}"), PAGES_VISIT, PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
+
+    assert told[-2:] == ["200", "True"]
+
+
+def test_the_lines_for_streamlit_run(tmp_path: Path) -> None:
+    pytest.importorskip("streamlit", reason="pip install 'authflow-sessions[streamlit]'")
+    port, page = free_port(), tmp_path / "page.py"
+    page.write_text(bridge("here = page()"), encoding="utf-8")
+    app = bridge("integrations.streamlit import Auth").replace("page.py", str(page))
+
+    told = run(app, PAGES_VISIT, PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
+    script = f"""
+from streamlit.testing.v1 import AppTest
+from authflow import SessionManager
+from authflow.integrations.streamlit import Auth
+Auth(SessionManager([GitHub.from_env()]), base_url="http://127.0.0.1:8501")
+page = AppTest.from_file({str(page)!r}).run()
+print(len(page.exception), len(page.main))
+"""
+
+    assert told[-2:] == ["200", "True"]
+    assert run(script)[-1] == "0 2"
+
+
+PRESS = """
+import threading
+came = threading.Event()
+manager.on_login.connect(lambda session, event: came.set())
+panel.sign_in(open_url=ada)
+came.wait(20)
+print(panel.card.status)
+panel.close()
+manager.close()
+"""
+
+
+def test_the_lines_for_jupyter_run() -> None:
+    pytest.importorskip("ipywidgets", reason="pip install 'authflow-sessions[jupyter]'")
+    assert run(bridge("integrations.jupyter"), PRESS) == ["Signed in as Ada Lovelace"]
+
+
 QT = """
 import authflow.integrations.qt as bridge
 from PySide6.QtCore import QTimer

@@ -38,6 +38,7 @@ TOLD = {
         "with more scope: 200",
         "now it has .*files:write.*",
     ],
+    "nicegui_page": ["a stranger reads of books: False", "Ada reads of books: True"],
     "qt_desktop": ["Not signed in", "Signed in as Ada Lovelace", "The API answered 200.", "Not signed in"],
     "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
     "sign_in_button": [
@@ -50,11 +51,17 @@ TOLD = {
     "web_fastapi": [r"account: +\{.*Ada Lovelace.*", "a stray: +400", "the page: .*authenticated.*"],
     "web_flask": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "web_quart": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
+    "streamlit_app": ["a stranger: False", "Ada: True"],
     "web_starlette": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "your_own_tests": ["7 passed.+"],
 }
 
-NEEDS = {"qt_desktop": ("PySide6", "qt")}  # module, extra
+# Module and extra.
+NEEDS = {
+    "nicegui_page": ("nicegui", "nicegui"),
+    "qt_desktop": ("PySide6", "qt"),
+    "streamlit_app": ("streamlit", "streamlit"),
+}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -20,12 +20,15 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from .. import AsyncSession, AuthEvent, AuthflowError, Session, State
 from ..errors import AlreadyAuthenticated, ConfigurationError, LoginFailed, LoginInProgress, Recovery
+
+if TYPE_CHECKING:
+    from ..providers import Provider
 
 Post: TypeAlias = Callable[[Callable[[], None]], object]
 Show: TypeAlias = Callable[["Card"], object]
@@ -61,7 +64,9 @@ class Card(msgspec.Struct, frozen=True):
         """What pressing does now."""
         if self.pending:
             return "Cancel"
-        return "Sign out" if self.live else f"Sign in with {self.label}"
+        if self.live:
+            return "Sign out"
+        return f"Sign in with {self.label}" if self.label else "Sign in"
 
     @property
     def status(self) -> str:
@@ -97,6 +102,15 @@ def look(session: Session | AsyncSession, event: AuthEvent | None = None) -> Car
         note=note,
         calm=calm,
         seq=seq,
+    )
+
+
+def nobody(provider: Provider | None = None) -> Card:
+    """What a visitor sees who is signed in nowhere; `provider`: with whom to sign in, when it is known."""
+    return Card(
+        provider="" if provider is None else provider.name,
+        label="" if provider is None else provider.label,
+        state=State.IDLE.value,
     )
 
 

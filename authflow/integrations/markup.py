@@ -22,6 +22,12 @@ _ROUND = (
 _SOFT = "font-size:.875em;opacity:.78"
 _NOTE = "margin-top:.25rem;font-size:.875em;padding-left:.625rem;border-left:3px solid "
 
+_BUTTON = (
+    "display:inline-block;padding:.5rem 1rem;border:1px solid color-mix(in srgb,currentColor 45%,transparent);"
+    "border-radius:.625rem;background:color-mix(in srgb,currentColor 5%,transparent);color:inherit;font:inherit;"
+    "font-weight:600;line-height:1.4;text-decoration:none;cursor:pointer"
+)
+
 
 def card_html(card: Card) -> str:
     """Who is signed in, or that nobody is, and what went wrong. A screen reader hears it when it changes."""
@@ -33,9 +39,19 @@ def card_html(card: Card) -> str:
     )
 
 
+def button_html(card: Card, sign_in: str, sign_out: str) -> str:
+    """A link to the path that signs in, or a form that posts to the one that signs out: they work without a script."""
+    if not card.live:
+        return f'<a href="{escape(sign_in)}" target="_self" style="{_BUTTON}">{escape(card.button)}</a>'
+    return (
+        f'<form method="post" action="{escape(sign_out)}" style="margin:0">'
+        f'<button type="submit" style="{_BUTTON}">{escape(card.button)}</button></form>'
+    )
+
+
 def _second_line(card: Card) -> str:
     if not card.live:
-        return card.label
+        return card.label or "Sign in to go on"
     return f"{card.email} · {card.label}" if card.email and card.email != card.name else card.label
 
 
