@@ -245,7 +245,7 @@ with serving(auth.manager, lambda url: app, int(os.environ["PORT"])) as site:
 """
 
 
-@pytest.mark.parametrize("words", ["nicegui"])
+@pytest.mark.parametrize("words", ["gradio", "nicegui"])
 def test_the_lines_of_each_bridge_to_web_pages_run(words: str) -> None:
     pytest.importorskip(words, reason=f"pip install 'authflow-sessions[{words}]'")
     port = free_port()

@@ -38,6 +38,7 @@ TOLD = {
         "with more scope: 200",
         "now it has .*files:write.*",
     ],
+    "gradio_app": ["a stranger: False", "Ada: True"],
     "nicegui_page": ["a stranger reads of books: False", "Ada reads of books: True"],
     "qt_desktop": ["Not signed in", "Signed in as Ada Lovelace", "The API answered 200.", "Not signed in"],
     "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
@@ -58,6 +59,7 @@ TOLD = {
 
 # Module and extra.
 NEEDS = {
+    "gradio_app": ("gradio", "gradio"),
     "nicegui_page": ("nicegui", "nicegui"),
     "qt_desktop": ("PySide6", "qt"),
     "streamlit_app": ("streamlit", "streamlit"),
