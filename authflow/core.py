@@ -6,6 +6,7 @@ is one, the attempt that runs beside it. Nothing here waits for a provider or a 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -59,7 +60,7 @@ class SessionCore:
         self._house = house
         self._key = key
         self._provider = house.providers[key.provider]
-        self._mutex = house.mutexes[hash(key) % len(house.mutexes)]
+        self._mutex = self._own_mutex(house, key)
         self._seq = 0
         self._own_outbox: Outbox | None = None
         self._fresh: tuple[Token, float, float] | None = None
@@ -122,6 +123,19 @@ class SessionCore:
     def _outbox(self) -> Outbox:
         """Where events wait to be told. Until anybody listens there is nothing to tell, and none to hold it."""
         return self._house.told if self._own_outbox is None else self._own_outbox
+
+    @staticmethod
+    def _own_mutex(house: House, key: Key) -> threading.Lock:
+        return house.mutexes[hash(key) % len(house.mutexes)]
+
+    def _renew(self) -> None:
+        """In a forked child."""
+        self._mutex = self._own_mutex(self._house, self._key)
+        for run in (self._run, self._beside):
+            if run is not None and run.renew(self._mutex):
+                self._due = None  # it was being written: the store knows
+        if self._own_outbox is not None:
+            self._own_outbox.renew()
 
     def _settled(self) -> SessionRecord:
         """The record, after it was loaded and after every deadline that has passed was acted on."""

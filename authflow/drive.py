@@ -29,6 +29,7 @@ import msgspec
 
 from .clock import Clock
 from .errors import AuthflowError, InvalidCall, ManagerClosed
+from .forks import Renewed, mind_forks
 from .http import AsyncHttp, Http
 from .protocol.step import Call, Fresh, Moment, Wait
 from .signals import Outbox
@@ -227,14 +228,16 @@ class Mailbox:
 class Flight(Generic[T]):
     """Work that a shell owns. `done` and `result()` are safe from any thread."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_pid", "future")
 
     def __init__(self, future: Future[T] | asyncio.Task[T]) -> None:
         self.future = future
+        self._pid = os.getpid()
 
     @property
     def done(self) -> bool:
-        return self.future.done()
+        """It has ended, or is another process's: in a forked child nobody will end it."""
+        return self.future.done() or self._pid != os.getpid()
 
 
 class Told:
@@ -275,7 +278,7 @@ class Told:
                 outbox.hand_over()
 
 
-class SyncShell:
+class SyncShell(Renewed):
     """Performs effects on the calling thread; launches flights on threads of its own."""
 
     def __init__(self, http: Http, clock: Clock, recorder: Recorder | None) -> None:
@@ -284,8 +287,11 @@ class SyncShell:
         self.recorder = recorder
         self._mutex = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
-        self._pid = 0  # the process that the threads are in: a fork leaves them behind
         self._closed = False
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._mutex, self._threads = threading.Lock(), None
 
     def run(self, key: str, operation: Op[T], told: Told | None = None) -> T:
         """Drives `operation` to its end and returns what it returns. `told`: who tells its events, if another."""
@@ -366,8 +372,7 @@ class SyncShell:
             if self._closed:
                 operation.close()
                 raise closed_error()
-            if self._threads is None or self._pid != os.getpid():
-                self._pid = os.getpid()
+            if self._threads is None:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")

@@ -69,7 +69,7 @@ class House:
         self.arm = arm
         self.directory = Directory()
         # For a session's quick changes. Shared by a few, because 100,000 locks are 9 MB; nothing waits within one.
-        self.mutexes = tuple(threading.Lock() for _ in range(64))
+        self.mutexes = _mutexes()
         # By provider and issuer: what became of a provider whose issuer or client was not known at the beginning.
         self.enrolled: dict[tuple[str, str], tuple[Provider, ClientInformation]] = {}
         self.trusted: dict[str, frozenset[str]] = {}  # by provider: the hosts that may be private
@@ -82,3 +82,18 @@ class House:
         self.closed = False
         self.sessions: Presence[SessionCore] = Presence()
         self.find: Callable[[Key], SessionCore]
+
+    def renew(self) -> None:
+        """In a forked child: to all others it is another process, and it waits for no thread of the parent."""
+        self.process = secrets.token_hex(4)
+        if self.recorder is not None:
+            self.recorder.attach(self.process, self.providers)
+        self.mutexes = _mutexes()
+        self.told.renew()
+        self.sessions.renew()
+        for session in self.sessions.all():
+            session._renew()
+
+
+def _mutexes() -> tuple[threading.Lock, ...]:
+    return tuple(threading.Lock() for _ in range(64))

@@ -107,6 +107,14 @@ class Ledger:
         """The code of the attempt that is exchanged arrived in this process."""
         return self._own is not None and self._own == self.record.attempt
 
+    def renew(self) -> bool:
+        """In a forked child. True when another thread of the parent was at work: then the store is read again."""
+        if self._turn.acquire(blocking=False):
+            self._turn.release()
+            return False
+        self._turn, self.writing, self._loaded = threading.RLock(), 0, False
+        return True
+
     def now(self) -> float:
         """Seconds since the epoch, by whichever of the two clocks is ahead since the last change: a suspended
         machine stops the one, an administrator sets back the other."""

@@ -18,6 +18,7 @@ from .core import SessionCore
 from .drive import AsyncShell, Recorder, SyncShell, closed_error
 from .errors import ConfigurationError, ErrorInfo, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
+from .forks import Renewed, mind_forks
 from .house import SESSION, House
 from .owners import Owner, S, Sessions
 from .providers.base import Provider
@@ -39,7 +40,7 @@ class RestoreReport(msgspec.Struct, frozen=True):
     error: ErrorInfo | None = None
 
 
-class ManagerCore(Sessions[S]):
+class ManagerCore(Renewed, Sessions[S]):
     """The part of a manager that has no colour."""
 
     on_transition: AuthSignal
@@ -99,6 +100,11 @@ class ManagerCore(Sessions[S]):
         for name in SIGNALS:
             setattr(self, name, getattr(signals, name))
         self._unwatch = self._house.store.watch(self._noticed)
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._mutex = threading.RLock()
+        self._house.renew()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self._house.providers)}>"

@@ -28,6 +28,10 @@ class Presence(Generic[S]):
         self._resting: WeakValueDictionary[Key, S] = WeakValueDictionary()
         self._versions: dict[int, int] = {}  # by hash of the key: a million keys would weigh more than their numbers
 
+    def renew(self) -> None:
+        """In a forked child."""
+        self._mutex = threading.RLock()
+
     def get(self, key: Key) -> S | None:
         found = self._held.get(key)
         if found is None:

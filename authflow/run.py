@@ -42,6 +42,11 @@ class Run:
         self._mutex = mutex
         self._attempts: _Attempts | None = None  # only while there are some: a live session has none
 
+    def renew(self, mutex: threading.Lock) -> bool:
+        """In a forked child. True when another thread of the parent was at work on the record."""
+        self._mutex = mutex
+        return self.ledger.renew()
+
     @property
     def record(self) -> SessionRecord:
         return self.ledger.record

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
 from .errors import whereabouts
+from .forks import Renewed, mind_forks
 
 if TYPE_CHECKING:
     import asyncio
@@ -110,7 +111,7 @@ class _Deadlines:
             heapq.heapify(self._heap)
 
 
-class Scheduler:
+class Scheduler(Renewed):
     """Deadlines on one daemon thread.
 
     `fire(key)` is called on that thread when the deadline of `key` has passed. All methods may be called from
@@ -126,6 +127,11 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._looks_at = 0.0  # until then (monotonic) the thread waits; what is due later needs no waking
         self._closed = False
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._thread, self._looks_at = None, 0.0
 
     def __len__(self) -> int:
         return len(self._deadlines)
@@ -136,7 +142,7 @@ class Scheduler:
             if self._closed:
                 return
             nearest = self._deadlines.arm(key, due)
-            if self._thread is None or not self._thread.is_alive():  # a fork leaves the thread behind
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="authflow-scheduler", daemon=True)
                 self._thread.start()
             nearest = nearest and due < self._looks_at

@@ -19,6 +19,7 @@ import msgspec
 from .. import flows, renewal
 from ..drive import Flight, Join, Op
 from ..errors import AuthflowError, InvalidCall, Phase, TemporarilyUnavailable
+from ..forks import Renewed, mind_forks
 from ..house import House
 from ..protocol.dpop import Binding, check_bound, new_key
 from ..protocol.grants import TOKEN_EXCHANGE, check_issued_type
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
 Filled = Callable[[ServerMetadata], "Flow[Form]"]
 
 
-class SourceCore:
+class SourceCore(Renewed):
     """The part of a token source that has no colour."""
 
     __slots__ = (
-        "_auth", "_binding", "_error", "_failures", "_fill", "_flight", "_house", "_jitter", "_mutex", "_provider",
-        "_retry_at", "_token", "_until", "grant_type", "scope",
+        "__weakref__", "_auth", "_binding", "_error", "_failures", "_fill", "_flight", "_house", "_jitter", "_mutex",
+        "_provider", "_retry_at", "_token", "_until", "grant_type", "scope",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,10 @@ class SourceCore:
         self._retry_at = 0.0
         self._jitter = house.random.random()
         self._auth: Any = None
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._mutex = threading.Lock()
 
     @property
     def provider(self) -> Provider:

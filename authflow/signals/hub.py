@@ -23,6 +23,7 @@ from blinker import Namespace
 from ..clock import Clock, SystemClock
 from ..errors import InvalidCall, whereabouts
 from ..events import AuthEvent
+from ..forks import Renewed, mind_forks
 from .mailbox import BACKGROUND_CAPACITY, LOOP_CAPACITY, Mailbox, TaskMailbox, ThreadMailbox
 from .outbox import Outbox, ReplayOutbox, within_receiver
 from .receivers import Call, Latecomer, Receiver, Subscription, Way, filter_of, is_async
@@ -52,7 +53,7 @@ def _nobody() -> Iterable[tuple[object, str, AuthEvent]]:
     return ()
 
 
-class Signals:
+class Signals(Renewed):
     """All signals of one manager.
 
     `loop`: where a sync manager has async receivers run. `asynchronous`: this is an async manager's, it awaits
@@ -101,6 +102,16 @@ class Signals:
         self.on_expiring = self.by_name["on_expiring"]
         self.on_step_up_required = self.by_name["on_step_up_required"]
         self.on_receiver_error = self.by_name["on_receiver_error"]
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+        if self._changing != threading.get_ident():
+            self._changing, self._changes = 0, []
+        # What was handed to the thread is the parent's to deliver.
+        self._delivery, self._handed = None, queue.SimpleQueue()
+        for mailbox in tuple(self.mailboxes):
+            mailbox.renew()
 
     # ── for the session and the manager ──────────────────────────────────────────────────────────────
 
@@ -200,9 +211,7 @@ class Signals:
         with self._lock:
             if self._closed:
                 return
-            if self._delivery is None or not self._delivery.is_alive():
-                # A fork leaves the thread behind, and what was handed to it is the parent's to deliver.
-                self._handed = queue.SimpleQueue()
+            if self._delivery is None:
                 self._delivery = threading.Thread(target=self._deliver, name="authflow-delivery", daemon=True)
                 self._delivery.start()
         self._handed.put(outbox)

@@ -41,6 +41,12 @@ class Mailbox(ABC):
         self._ended = False
         self._dropping = False
 
+    def renew(self) -> None:
+        """In a forked child: what waits is the parent's to deliver."""
+        self._changed = threading.Condition()
+        self._calls.clear()
+        self._running = self._dropping = False
+
     def put(self, outbox: Outbox, call: Call) -> None:
         """Enqueues; never blocks, never calls the receiver. After `end()` the call is dropped."""
         dropped: tuple[Outbox, Call] | None = None

@@ -95,6 +95,15 @@ class Outbox:
     def _left(self) -> bool:
         return bool(self._queue or self._calls or self._errors)
 
+    def renew(self) -> None:
+        """In a forked child: what another thread of the parent was telling is the parent's to tell."""
+        if self._drainer == threading.get_ident():
+            return  # this very thread tells it, and goes on with it
+        self._told = max([self._told, self._telling, *(event.seq for _, _, _, event in self._queue)])
+        self._turn, self._drainer, self._telling = threading.Lock(), 0, 0
+        for waiting in (self._queue, self._calls, self._errors, self._waiters):
+            waiting.clear()
+
     # ── telling ──────────────────────────────────────────────────────────────────────────────────────
 
     def drain(self) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 from filelock import FileLock, SoftFileLock, Timeout
 
 from ..errors import StoreError
-from .forks import mind_forks
+from ..forks import mind_forks
 
 KEY_LOCK_FILES: Final = 4096
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import SupportsBytes
 
+from ..forks import Renewed, mind_forks
 from .base import Conflict
 from .notices import Notices
 
 _SWEEP_EVERY = 256
 
 
-class MemoryStore:
+class MemoryStore(Renewed):
     """`time` is injected for the time to live only (seconds since the epoch)."""
 
     blocking = False
@@ -30,6 +31,10 @@ class MemoryStore:
         self._mutex = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._notices = Notices()
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._mutex, self._locks = threading.Lock(), {}
 
     def load(self, key: str) -> tuple[bytes, int] | None:
         found = self.load_as_kept(key)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from ..errors import StoreError, whereabouts
-from .forks import mind_forks
+from ..forks import mind_forks
 
 _log = logging.getLogger("authflow.stores")
 _JOIN: Final = 5.0  # seconds that ending waits for a look that is under way

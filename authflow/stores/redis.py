@@ -22,8 +22,8 @@ from functools import partial
 from typing import Any, Final
 
 from ..errors import ConfigurationError, MissingExtra, StoreError
+from ..forks import mind_forks
 from .base import Conflict, key_bytes
-from .forks import mind_forks
 from .listening import HEAR_SECONDS, listening
 from .notices import Notices
 

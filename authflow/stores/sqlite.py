@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ..errors import StoreError
+from ..forks import mind_forks
 from . import disk
 from .base import Conflict, key_bytes
-from .forks import mind_forks
 from .locks import LockFiles, key_lock_name
 from .notices import Look, Notices
 

@@ -27,6 +27,7 @@ from ..drive import REFRESH, Asked, Recorder
 from ..engine import Step as Planned
 from ..errors import ConfigurationError, whereabouts
 from ..events import AuthEvent
+from ..forks import Renewed, mind_forks
 from ..protocol.callback import CallbackParams
 from ..protocol.witness import Checked
 from ..records import Key
@@ -81,7 +82,7 @@ class _quietly:
         return True
 
 
-class StoryRecorder(Recorder):
+class StoryRecorder(Renewed, Recorder):
     """Keeps stories. See the head of this file."""
 
     def __init__(self, clock: Clock, settings: Recording) -> None:
@@ -93,6 +94,10 @@ class StoryRecorder(Recorder):
         self._flying: set[Key] = set()  # whose renewal has begun and not ended
         self._left, self._counted_at = AT_ONCE, clock.monotonic()
         self._shelves = Shelves(clock, settings)
+        mind_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        self._mutex = threading.Lock()
 
     def attach(self, process: str, providers: Mapping[str, Provider]) -> None:
         self._shelves.process, self._shelves.providers = process, providers

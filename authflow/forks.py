@@ -1,4 +1,4 @@
-"""What a store does when its process forks: threads, locks and connections do not survive in the child.
+"""What is done when the process forks: threads, locks and connections do not survive in the child.
 
 Rule: nothing that other threads hold for long is waited for before a fork; it is begun anew in the child.
 """
@@ -26,10 +26,23 @@ _mutex = threading.Lock()
 _told: list[MindsForks] = []  # who heard of the fork that is under way; written with `_mutex` held
 
 
-def mind_forks(store: MindsForks) -> None:
-    """From now on `store` hears of forks, for as long as it lives."""
+class Renewed:
+    """What needs nothing before a fork. It is begun anew in the child: what threads of the parent held there was given
+    back by nobody, and what they were at is theirs to end."""
+
+    __slots__ = ()
+
+    def before_fork(self) -> None:
+        return
+
+    def after_fork_in_parent(self) -> None:
+        return
+
+
+def mind_forks(one: MindsForks) -> None:
+    """From now on `one` hears of forks, for as long as it lives."""
     with _mutex:
-        _minding.add(store)
+        _minding.add(one)
 
 
 def _before() -> None:
