@@ -1,14 +1,19 @@
-"""Textual: a sign-in in a terminal application, on its own screen, over SSH too.
-
-    from authflow.integrations.textual import agent_on_screen
+"""Textual: a session in the widgets of a terminal application, over SSH too.
 
     class Mail(App):
-        @work(thread=True)
-        def action_sign_in(self):
-            session.login(agent=agent_on_screen(self, session))
+        def compose(self):
+            yield UserCard(github)                       # who is signed in, and what went wrong
+            yield SignInButton(github)                   # Sign in with GitHub · Cancel · Sign out
+            yield Protected(github, Label("your mail"))  # shown to whoever is signed in, and to nobody else
 
-It is the browser where one can be shown. Elsewhere a dialog shows a code for another screen where the provider has
-that, or else an address to open on another machine and a line to paste the answer into.
+        def on_sign_in_button_changed(self, message):    # at each change: message.card, message.session
+            self.title = message.card.status
+
+The browser is opened where one can be shown. Elsewhere a dialog shows a code for another screen where the provider has
+that, or else an address to open on another machine and a line to paste the answer into: `agent=OnScreen(app, session)`
+for a login of your own. Sessions of both colours are taken; an async one lives on the loop of the application.
+
+`pip install 'authflow-sessions[textual]'`
 """
 
 from __future__ import annotations
@@ -17,14 +22,16 @@ from inspect import iscoroutinefunction
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
-from ..errors import MissingExtra
+from ..errors import MissingExtra, printable
 
 try:
     from textual.app import App, ComposeResult
     from textual.binding import BindingType
-    from textual.containers import Horizontal, Vertical, VerticalScroll
+    from textual.containers import Container, Horizontal, Vertical, VerticalScroll
     from textual.content import Content
+    from textual.message import Message
     from textual.screen import ModalScreen
+    from textual.widget import Widget
     from textual.widgets import Button, Input, Label
 except ImportError as missing:
     if missing.name is None or missing.name.partition(".")[0] not in ("textual", "rich"):
@@ -35,25 +42,138 @@ except ImportError as missing:
     ) from missing
 
 from .. import AsyncSession, AuthEvent, Session, State
-from ..agents import Agent, DeviceCode, Loopback, Paste, surroundings
-from ..agents.choosing import can_browse
+from ..agents import Agent, DeviceCode, Loopback, Paste, Suitable, Surroundings
+from .live import Card, Live
 
 _WAITING = (State.AUTHORIZING, State.EXCHANGING)
 
 
-def agent_on_screen(app: App[Any], session: Session | AsyncSession, *, device: bool | None = None) -> Agent:
-    """How the human of `app` is reached for a login of `session`.
+class SignInButton(Button):
+    """Signs in, cancels a sign-in under way, or signs out; it says which. `arguments` are those of `session.login`."""
 
-    `device`: whether the provider has sign-in by a code (RFC 8628); by default, whether its settings say so.
+    class Changed(Message):
+        """The session is another than it was: `card` is what there is to show of it."""
+
+        def __init__(self, session: Session | AsyncSession, card: Card) -> None:
+            super().__init__()
+            self.session = session
+            self.card = card
+
+    def __init__(self, session: Session | AsyncSession, *, id: str | None = None, **arguments: Any) -> None:
+        super().__init__(" ", id=id)
+        self.session = session
+        self._arguments = arguments
+        self._live: Live | None = None
+
+    def on_mount(self) -> None:
+        self._live = Live(self.session, self._show, post=self.call_later)
+
+    def on_unmount(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def _show(self, card: Card) -> None:
+        self.label = Content(card.button)
+        self.variant = "default" if card.live or card.pending else "primary"
+        self.post_message(self.Changed(self.session, card))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if self._live is None:
+            return
+        if self._live.card.live or self._live.card.pending:
+            self._live.press()
+        else:
+            self._live.sign_in(**_with_agent(self._arguments, self.app, self.session))
+
+
+class UserCard(Vertical):
+    """The signed-in user, or that nobody is, with a sentence about what went wrong."""
+
+    DEFAULT_CSS = """
+    UserCard { height: auto; padding: 0 1; }
+    UserCard Label { width: 1fr; }
+    UserCard .name { text-style: bold; }
+    UserCard .line { color: $text-muted; }
+    UserCard .note { color: $text-error; }
+    UserCard .note.calm { color: $text-muted; }
     """
-    here = surroundings()
-    if can_browse(here):
-        return Loopback()
-    dialog = Elsewhere(session)
-    why = f"{here.reason}." if not here.display else "No browser is installed here."
-    if session.provider.device_authorization_endpoint is not None if device is None else device:
-        return _Code(app, dialog, why)
-    return Paste(dialog.ask, _Opened(app, dialog).show, notice=why)
+
+    def __init__(self, session: Session | AsyncSession, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.session = session
+        self._who, self._line, self._trouble = (Label(classes=name) for name in ("name", "line", "note"))
+        self._live: Live | None = None
+
+    def compose(self) -> ComposeResult:
+        yield from (self._who, self._line, self._trouble)
+
+    def on_mount(self) -> None:
+        self._live = Live(self.session, self._show, post=self.call_later)
+
+    def on_unmount(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def _show(self, card: Card) -> None:
+        line = " · ".join(part for part in (card.email, card.label) if part and part != card.name)
+        for label, text in ((self._who, card.name or card.status), (self._line, line), (self._trouble, card.note)):
+            label.update(Content(printable(text)))
+            label.display = bool(text)
+        self._trouble.set_class(card.calm, "calm")
+
+
+class Protected(Container):
+    """`content` for whoever is signed in; for everybody else the card and the button."""
+
+    DEFAULT_CSS = "Protected { height: auto; } Protected > Vertical { height: auto; }"
+
+    def __init__(
+        self, session: Session | AsyncSession, *content: Widget, id: str | None = None, **arguments: Any
+    ) -> None:
+        super().__init__(id=id)
+        self.session = session
+        self._gate = Vertical(UserCard(session), SignInButton(session, **arguments))
+        self._content = Vertical(*content)
+        self._content.display = False
+        self._live: Live | None = None
+
+    def compose(self) -> ComposeResult:
+        yield from (self._gate, self._content)
+
+    def on_mount(self) -> None:
+        self._live = Live(self.session, self._show, post=self.call_later)
+
+    def on_unmount(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def _show(self, card: Card) -> None:
+        self._gate.display, self._content.display = not card.live, card.live
+
+
+def _with_agent(arguments: dict[str, Any], app: App[Any], session: Session | AsyncSession) -> dict[str, Any]:
+    if {"open_url", "agent", "saved_token"} & set(arguments):
+        return arguments
+    return {**arguments, "agent": OnScreen(app, session)}
+
+
+class OnScreen(Suitable):
+    """How the human of a terminal application is reached: `app` shows the dialog for a login of `session`."""
+
+    def __init__(self, app: App[Any], session: Session | AsyncSession) -> None:
+        super().__init__()
+        self._app = app
+        self._session = session
+
+    def choose(self, here: Surroundings, *, browser: bool, device: bool) -> Agent:
+        if browser:
+            return Loopback()
+        dialog = Elsewhere(self._session)
+        why = f"{here.reason}." if not here.display else "No browser is installed here."
+        if device:
+            return _Code(self._app, dialog, why)
+        return Paste(dialog.ask, _Opened(self._app, dialog).show, notice=why)
 
 
 class _Opened:
@@ -106,13 +226,15 @@ class Elsewhere(ModalScreen[None]):
         self._session = session
         self._told = ""
         self._asked = False
+        self._label = Label(id="told", expand=True)
+        self._line = Input(placeholder="Paste the address here")
         self._pasted: SimpleQueue[str] = SimpleQueue()
 
     def compose(self) -> ComposeResult:
         with Vertical():
             with VerticalScroll(can_focus=False):
-                yield Label(Content(self._told), id="told", expand=True)
-            yield Input(placeholder="Paste the address here")
+                yield self._label
+            yield self._line
             with Horizontal():
                 yield Button("Cancel", compact=True)
 
@@ -156,11 +278,10 @@ class Elsewhere(ModalScreen[None]):
             self.dismiss()
 
     def _paint(self) -> None:
-        self.query_one("#told", Label).update(Content(self._told))
-        line = self.query_one(Input)
-        if self._asked and not line.display:
-            line.display = True
-            line.focus()
+        self._label.update(Content(self._told))
+        if self._asked and not self._line.display:
+            self._line.display = True
+            self._line.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip():

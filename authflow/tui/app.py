@@ -25,7 +25,7 @@ from textual.widgets import DataTable, Footer, Static
 
 from ..agents import open_browser
 from ..errors import AuthflowError, LoginCancelled, printable
-from ..integrations.textual import agent_on_screen
+from ..integrations.textual import OnScreen
 from ..overview import SIGN_OUTS, Action, Overview, SessionRow, look, row_id
 from . import cells, detail
 from .question import Question
@@ -283,8 +283,7 @@ class Top(App[None]):
         try:
             if action is Action.SIGN_IN:
                 self._begun.add(session)
-                agent = agent_on_screen(self, session, device=self._has_codes(session))
-                session.login(agent=agent, timeout=LOGIN_SECONDS)
+                session.login(agent=OnScreen(self, session), timeout=LOGIN_SECONDS)
             elif action is Action.REFRESH:
                 session.refresh()
             elif action is Action.CANCEL:
@@ -300,10 +299,6 @@ class Top(App[None]):
         finally:
             self._begun.discard(session)
         self.post_message(self.Heard())
-
-    def _has_codes(self, session: Session) -> bool:
-        metadata = self._manager.discover(session.provider.name)
-        return metadata.device_authorization_endpoint is not None
 
     def _sign_all_out(self) -> None:
         try:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser, expire, fail_next_refresh, signed_in
 from authflow.tui.app import Top
 from tests.cli.conftest import BROWSER
+from tests.cli.test_login_elsewhere import without_codes
 
 from .conftest import Seen
 
@@ -392,10 +392,10 @@ async def test_escape_in_the_dialog_cancels_the_sign_in(manager: SessionManager,
 async def test_without_sign_in_by_code_the_address_is_pasted_back(
     acme: DevProvider, no_browser: None, tmp_path: Path
 ) -> None:
-    provider: Any = acme.settings("plain", device_authorization_endpoint=None)
+    without_codes(acme)
+    provider = acme.settings("plain")
     with SessionManager([provider], single_user=True) as manager:
         async with top(manager) as seen:
-            seen.app._has_codes = lambda session: False  # type: ignore[method-assign]
             await seen.at("plain")
             await seen.pilot.press("s")
             await seen.until(lambda: isinstance(seen.app.screen, Elsewhere))
