@@ -41,6 +41,13 @@ TOLD = {
     "gradio_app": ["a stranger: False", "Ada: True"],
     "nicegui_page": ["a stranger reads of books: False", "Ada reads of books: True"],
     "qt_desktop": ["Not signed in", "Signed in as Ada Lovelace", "The API answered 200.", "Not signed in"],
+    "mcp_sdk": [
+        "without a token: 401 True",
+        "signed in by the provider that the server named",
+        "tools: read_file",
+        "it says: the text of notes.txt",
+        "it says: the text of notes.txt",
+    ],
     "remember_me": ["hello Ada Lovelace", "welcome back, Ada Lovelace", "sign in again: .+", "hello Ada Lovelace"],
     "sign_in_button": [
         r"\[ Sign in with Acme \]",
