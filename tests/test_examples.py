@@ -61,6 +61,7 @@ TOLD = {
     "web_quart": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "streamlit_app": ["a stranger: False", "Ada: True"],
     "textual_mail": ["Not signed in", "Signed in as Ada Lovelace", "Not signed in"],
+    "tk_window": ["there is no display|Signed in as Ada Lovelace"],
     "web_starlette": ["account: +hello Ada Lovelace", "a stray: +400", "the page: .*authenticated.*"],
     "your_own_tests": ["7 passed.+"],
 }
