@@ -31,9 +31,8 @@ class Mail(App[None]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        yield UserCard(self.session)
-        yield SignInButton(self.session, **self.open_url)
-        yield Protected(self.session, Label("3 new letters"), **self.open_url)
+        inside = (UserCard(self.session), Label(" 3 new letters\n"), SignInButton(self.session))
+        yield Protected(self.session, *inside, **self.open_url)
         yield Footer()
 
     def on_sign_in_button_changed(self, message: SignInButton.Changed) -> None:
@@ -50,7 +49,7 @@ async def by_script(app: Mail) -> None:
                     app.seen.clear()
                     await app.seen.wait()
             print(app.sub_title)
-            app.query(SignInButton).first().press()
+            next(button for button in app.query(SignInButton) if button.region).press()
 
 
 def main() -> None:

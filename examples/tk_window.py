@@ -31,11 +31,11 @@ def main() -> None:
         session = manager["acme"]
         opener: dict[str, Any] = {"open_url": ada} if HEADLESS else {}
         window = tkinter.Tk()
-        UserCard(window, session).pack(anchor="w")
-        button = SignInButton(window, session, **opener)
-        button.pack(anchor="w", padx=8)
         inside = Protected(window, session, **opener)
-        ttk.Label(inside.content, text="3 new letters").pack(padx=8, pady=8)
+        UserCard(inside.content, session).pack(anchor="w")
+        ttk.Label(inside.content, text="3 new letters").pack(anchor="w", padx=8, pady=8)
+        button = SignInButton(inside.content, session, **opener)
+        button.pack(anchor="w", padx=8)
         inside.pack(fill="both", expand=True)
 
         def changed(event: object) -> None:

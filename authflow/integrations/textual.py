@@ -212,12 +212,14 @@ class Elsewhere(ModalScreen[None]):
     DEFAULT_CSS = """
     Elsewhere { align: center middle; }
     Elsewhere > Vertical {
-        width: 78; max-width: 96%; height: auto; max-height: 96%; padding: 1 2; border: round $accent;
+        width: 78; max-width: 96%; height: auto; max-height: 96%; padding: 0 2; border: round $accent;
         background: $surface;
     }
-    Elsewhere VerticalScroll { height: auto; max-height: 16; }
+    Elsewhere VerticalScroll { height: auto; max-height: 70%; scrollbar-size: 1 1; }
     Elsewhere Horizontal { height: auto; margin-top: 1; align-horizontal: right; }
+    Elsewhere Label { width: 100%; }
     Elsewhere Input { display: none; margin-top: 1; }
+    Elsewhere Button { margin-left: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "Cancel")]
 
@@ -227,16 +229,17 @@ class Elsewhere(ModalScreen[None]):
         self._told = ""
         self._asked = False
         self._label = Label(id="told", expand=True)
-        self._line = Input(placeholder="Paste the address here")
+        self._line = Input(placeholder="Paste the address here", compact=True)
         self._pasted: SimpleQueue[str] = SimpleQueue()
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            with VerticalScroll(can_focus=False):
+            with VerticalScroll():
                 yield self._label
             yield self._line
             with Horizontal():
-                yield Button("Cancel", compact=True)
+                yield Button("Copy the address", id="copy", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
         self._session.on_transition.connect(self._heard)
@@ -288,8 +291,13 @@ class Elsewhere(ModalScreen[None]):
             self._pasted.put(event.value)
             event.input.clear()
 
-    def on_button_pressed(self) -> None:
-        self.action_cancel()
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "cancel":
+            self.action_cancel()
+            return
+        address = next((word for word in self._told.split() if word.startswith(("https://", "http://"))), "")
+        self.app.copy_to_clipboard(address)  # by the terminal, which is where the human sits
 
     def action_cancel(self) -> None:
         """Ends the login; that ends the dialog."""

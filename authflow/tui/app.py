@@ -184,24 +184,25 @@ class Top(App[None]):
 
     def _paint(self) -> None:
         now = self._now()
-        if [row.id for row in self._view.rows] != list(self._shown):
-            self._lay_out()
-        for row in self._view.rows:
-            shown = cells.cells(row, now)
-            for name, cell, before in zip(cells.COLUMNS, shown, self._shown[row.id] or shown, strict=True):
-                if cell != before or not self._shown[row.id]:
-                    self._table.update_cell(row.id, name, cell, update_width=True)
-            self._shown[row.id] = shown
+        fresh = {row.id: cells.cells(row, now) for row in self._view.rows}
+        if list(fresh) != list(self._shown):
+            self._lay_out(fresh)
+        widths = {column.key.value: column.content_width for column in self._table.columns.values()}
+        for row, shown in fresh.items():
+            for name, cell, before in zip(cells.COLUMNS, shown, self._shown[row], strict=True):
+                if cell != before:  # to measure a whole column anew is dear: only where this cell needs it
+                    self._table.update_cell(row, name, cell, update_width=cell.cell_len > widths[name])
+        self._shown = fresh
         self._head.update(self._headline(now))
         self._paint_detail()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, fresh: dict[str, tuple[Text, ...]]) -> None:
         """The rows themselves have changed: they are put there anew, the cursor on the one it was on."""
         was = list(self._shown)[self._table.cursor_row] if self._shown else None
         self._table.clear()
-        self._shown = {row.id: () for row in self._view.rows}
-        for row in self._view.rows:
-            self._table.add_row(*([Text()] * len(cells.COLUMNS)), key=row.id)
+        self._shown = fresh
+        for row, shown in fresh.items():
+            self._table.add_row(*shown, key=row)
         if was in self._shown:
             self._table.move_cursor(row=list(self._shown).index(was))
 
@@ -261,7 +262,8 @@ class Top(App[None]):
 
     def action_all(self) -> None:
         number = sum(row.live for row in self._view.rows)
-        self.push_screen(Question(f"Sign out of {number} sessions, and revoke their tokens?", "Sign out"), self._all)
+        text = f"Sign everything out ({number} live), and revoke the tokens?"
+        self.push_screen(Question(text, "Sign out"), self._all)
 
     def _all(self, meant: bool | None) -> None:
         if meant:

@@ -20,6 +20,7 @@ class Question(ModalScreen[bool]):
     Question > Vertical {
         width: 60; max-width: 96%; height: auto; padding: 1 2; border: round $warning; background: $surface;
     }
+    Question Label { width: 100%; }
     Question Horizontal { height: auto; margin-top: 1; align-horizontal: right; }
     Question Button { margin-left: 2; }
     """
