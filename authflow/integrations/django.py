@@ -28,7 +28,7 @@ from functools import partial, wraps
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import InvalidCall, MissingExtra
+from ..errors import ConfigurationError, InvalidCall, MissingExtra
 
 try:
     from django.conf import settings
@@ -184,16 +184,25 @@ def AuthMiddleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[Http
     if inspect.iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> Any:
-            request.authflow = Present(import_string(settings.AUTHFLOW), request)
+            request.authflow = Present(_configured(), request)
             return await get_response(request)
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> Any:
-        request.authflow = Present(import_string(settings.AUTHFLOW), request)
+        request.authflow = Present(_configured(), request)
         return get_response(request)
 
     return middleware
+
+
+def _configured() -> Any:
+    where = getattr(settings, "AUTHFLOW", None)
+    if not isinstance(where, str):
+        raise ConfigurationError(
+            "The settings do not say where the Auth is.", hint='Write AUTHFLOW = "project.auth.auth".'
+        )
+    return import_string(where)
 
 
 def _view(view: Callable[..., Any], methods: tuple[str, ...]) -> Callable[..., Any]:

@@ -7,13 +7,14 @@ import logging
 import sys
 import threading
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authflow import SessionManager
-from authflow.errors import AuthflowError, ConfigurationError, InsecureURL
+from authflow.errors import AuthflowError, CallbackRejected, ConfigurationError, InsecureURL
 from authflow.integrations.web import Answer, Asked, Desk, Proxy, run
 from authflow.integrations.web.cookies import Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
@@ -209,6 +210,25 @@ def test_the_host_header_chooses_nothing() -> None:
         answer = run(Desk(manager, base_url=SITE).login("github", asked))
     assert "evil.test" not in str(answer.headers)
     assert "redirect_uri=https%3A%2F%2Fapp.example%2Fcallback%2Fgithub" in str(answer.location)
+
+
+# ── signing out ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_return_from_the_providers_logout_is_believed_once() -> None:
+    back = f"{SITE}/signed-out"
+    acme = GITHUB.replace(name="acme", end_session_endpoint="https://op.test/bye", post_logout_redirect_uri=back)
+    secret, post = new_secret(), {"sec-fetch-site": "same-origin"}
+    with SessionManager([acme]) as manager:
+        desk = Desk(manager, base_url=SITE, home="/bye")
+        signed_in(manager.owner(owner_of(secret)), "acme")
+        answer = run(desk.logout("acme", Asked("POST", "", {"cookie": f"__Host-owner={secret}", **post})))
+        there = str(answer.location)
+        assert there.startswith("https://op.test/bye?")
+        [state] = parse_qs(urlsplit(there).query)["state"]
+        assert run(desk.signed_out(Asked("GET", f"state={state}"))).location == "/bye"
+        with pytest.raises(CallbackRejected):
+            manager.complete_logout(f"{back}?state={state}")  # it was used by the route
 
 
 # ── whoever is not signed in ─────────────────────────────────────────────────────────────────────────

@@ -100,7 +100,7 @@ class Desk:
         begin = partial(
             session.begin,
             redirect_uri=self.places.redirect_uri(provider),
-            app_data={"next": onward},
+            app_data={"next": onward, "owner": self._owner_now(asked)},
             **{**self._options.get(name, {}), **arguments},
         )
         try:
@@ -159,7 +159,9 @@ class Desk:
         except AuthflowError as error:
             dropped = [self.cookies.drop_login(over)] if over is not None and isinstance(error, LoginFailed) else []
             return pages.explain(error, provider.label, self._ways(name)).with_headers(*dropped)
-        answer = see_other(self._after(done.app_data), self.cookies.drop_login(cookie))
+        data = done.app_data if isinstance(done.app_data, dict) else {}
+        onward = str(data.get("next") or data.get("target_link_uri") or self.places.home)
+        answer = see_other(onward, self.cookies.drop_login(cookie))
         owner = owner_of(login.secret)
         if session.owner != owner and (yield Read(partial(getattr, session, "live"))):
             try:
@@ -169,7 +171,8 @@ class Desk:
         arrived = self.manager.owner(owner)[name]
         if not (yield Read(partial(getattr, arrived, "live"))):
             return answer  # it was signed out since: this is the same callback again
-        yield from self._gather(cookies, arrived)
+        # A posted answer comes without the owner's cookie: then whose it was when the login began.
+        yield from self._gather(self._owner_now(asked) or data.get("owner"), arrived)
         return answer.with_headers(self.cookies.set_owner(login.secret))
 
     def _cookies_for(self, asked: Asked, cookies: Mapping[str, str]) -> list[str]:
@@ -187,16 +190,12 @@ class Desk:
         cookie = self.cookies.set_login(request.state, kept, cross_site=cross_site)
         return see_other(request.url, *self.cookies.drop_eldest(asked.cookies), cookie)
 
-    def _after(self, app_data: Any) -> str:
-        data = app_data if isinstance(app_data, dict) else {}
-        return str(data.get("next") or data.get("target_link_uri") or self.places.home)
-
-    def _gather(self, cookies: Mapping[str, str], session: AnySession) -> Steps[None]:
-        """The browser's other sessions go under its fresh owner. The login stands, whatever becomes of them."""
-        old = self.cookies.secret_of(cookies)
-        if old is None or owner_of(old) == session.owner:
+    def _gather(self, old: str | None, session: AnySession) -> Steps[None]:
+        """The sessions of the browser's `old` owner go under its fresh one. The login stands, whatever becomes of
+        them."""
+        if old is None or old == session.owner:
             return
-        for other in self.manager.owner(owner_of(old)).sessions():
+        for other in self.manager.owner(old).sessions():
             try:
                 if not (yield Read(partial(getattr, other, "live"))):
                     continue
@@ -208,7 +207,11 @@ class Desk:
                 yield Do(partial(other.move, owner=session.owner))
             except AuthflowError as error:
                 logger.warning("a session stays behind at a sign-in: %s (%s)", error, error.code)
-        self.streams.end(owner_of(old))
+        self.streams.end(old)
+
+    def _owner_now(self, asked: Asked) -> str | None:
+        secret = self.cookies.secret_of(asked.cookies)
+        return None if secret is None else owner_of(secret)
 
     # ── signing out ──────────────────────────────────────────────────────────────────────────────────
 

@@ -40,8 +40,9 @@ def show(page: Page, status: int, label: str = "") -> Answer:
 def explain(error: AuthflowError, label: str, onward: Sequence[tuple[str, str]]) -> Answer:
     """The page for an error that a login ended with, or was refused for. `label`: the provider's."""
     status, page = _page_for(error, label)
-    if status >= 500:
-        logger.warning("sign-in with %s: %s (%s)", label, error, error.code)
+    logger.log(
+        logging.WARNING if status >= 500 else logging.INFO, "sign-in with %s: %s (%s)", label, error, error.code
+    )
     return show(msgspec.structs.replace(page, onward=tuple(onward)), status, label)
 
 
