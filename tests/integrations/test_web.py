@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authflow import SessionManager
+from authflow import AsyncSessionManager, SessionManager
 from authflow.errors import AuthflowError, CallbackRejected, ConfigurationError, InsecureURL
-from authflow.integrations.web import Answer, Asked, Desk, Proxy, run
+from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
 from authflow.integrations.web.cookies import Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
 from authflow.integrations.web.places import Places
@@ -417,3 +417,25 @@ def test_ending_all_ends_all() -> None:
         assert (one.ended, other.ended) == (True, False)
         streams.end()
         assert other.ended
+
+
+async def test_ten_thousand_open_pages_leave_nothing_behind_when_they_close() -> None:
+    async with AsyncSessionManager([GITHUB]) as manager:
+        bridge = Bridge(manager, base_url=SITE)
+
+        async def open_and_close(pages: int) -> None:
+            streams = [bridge._astream(Asked("GET")) for _ in range(pages)]
+            for stream in streams:
+                assert b"idle" in await anext(stream)
+            assert len(bridge.desk.streams) == pages
+            for stream in streams:
+                await stream.aclose()
+
+        await open_and_close(100)  # what is made once is made
+        gc.collect()
+        before = sys.getallocatedblocks()
+        await open_and_close(10_000)
+        gc.collect()
+        assert len(bridge.desk.streams) == 0
+        assert len(manager.on_transition) == 0
+        assert sys.getallocatedblocks() - before < 5_000
