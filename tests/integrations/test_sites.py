@@ -90,7 +90,7 @@ def test_two_people_in_two_browsers_never_see_each_others_session(stage: Stage) 
     assert ada.go(f"{site.url}/me").text == "Ada Lovelace"
 
 
-def test_a_victims_browser_that_finishes_an_attackers_login_gets_nowhere(stage: Stage) -> None:
+def test_a003_a_victims_browser_that_finishes_an_attackers_login_gets_nowhere(stage: Stage) -> None:
     site, victim, attacker = stage.site(), stage.person("grace"), stage.person("ada")
     url, cookies = begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))
     finished = attacker.go(url)  # without the cookie of the browser that began

@@ -14,10 +14,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authflow import AsyncSessionManager, SessionManager
-from authflow.errors import AuthflowError, CallbackRejected, ConfigurationError, InsecureURL
+from authflow.errors import (
+    AccessDenied,
+    AuthflowError,
+    BindingRequired,
+    CallbackAlreadyUsed,
+    CallbackRejected,
+    ConfigurationError,
+    ConnectFailed,
+    InsecureURL,
+    LoginCancelled,
+    LoginDenied,
+    LoginFailed,
+    LoginTimedOut,
+    ServiceUnavailable,
+    SignInRequired,
+    StoreError,
+    ValidationFailed,
+)
 from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
 from authflow.integrations.web.cookies import Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
+from authflow.integrations.web.pages import explain
 from authflow.integrations.web.places import Places
 from authflow.integrations.web.running import Do
 from authflow.integrations.web.streams import MOST_WAITING, Streams
@@ -158,7 +176,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
-def test_a_target_that_leaves_the_site_is_its_home(wanted: str) -> None:
+def test_a121_a_target_that_leaves_the_site_is_its_home(wanted: str) -> None:
     assert Places(SITE).target(wanted) == "/"
     assert Places(f"{SITE}/shop", home="/shop/start").target(wanted) == "/shop/start"
 
@@ -266,6 +284,45 @@ def test_steps_hear_of_their_errors() -> None:
             return (yield Do(lambda: "told"))
 
     assert run(steps()) == "told"
+
+
+# ── pages ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def failed(cause: AuthflowError, kind: type[LoginFailed] = LoginFailed) -> LoginFailed:
+    error = kind("Internal words, of no use to a human.")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (failed(AccessDenied("access_denied"), LoginDenied), 403, "declined at Acme"),
+        (LoginTimedOut("x"), 400, "took too long"),
+        (LoginCancelled("x"), 400, "ended before it was finished"),
+        (CallbackAlreadyUsed("x"), 400, "works once"),
+        (CallbackRejected("x", check="binding"), 400, "another browser"),
+        (BindingRequired("x"), 400, "another browser"),
+        (CallbackRejected("x", check="state"), 400, "No sign-in waits"),
+        (SignInRequired("x"), 401, "there is none yet"),
+        (StoreError("x"), 503, "its own store"),
+        (failed(StoreError("x")), 503, "its own store"),
+        (failed(ConnectFailed("x")), 502, "Acme cannot be reached"),
+        (failed(ServiceUnavailable("x")), 502, "Acme is not available"),
+        (failed(ValidationFailed("x")), 400, "was not accepted"),
+        (failed(ConfigurationError("x")), 500, "not set up"),
+        (ConfigurationError("x"), 500, "not set up"),
+    ],
+)
+def test_every_way_to_fail_has_its_page_and_its_status(error: AuthflowError, status: int, words: str) -> None:
+    answer = explain(error, "Acme", [("Sign in again", "/login/acme")])
+    text = answer.body.decode()
+    assert answer.status == status
+    assert words in text
+    assert "Internal words" not in text
+    assert '<a href="/login/acme">Sign in again</a>' in text
+    assert "frame-ancestors 'none'" in dict(answer.headers)["Content-Security-Policy"]
 
 
 # ── the API behind the cookie ────────────────────────────────────────────────────────────────────────

@@ -137,15 +137,17 @@ class Bridge:
     def close(self) -> None:
         """Ends what runs: streams, connections to APIs, and a `SessionManager`."""
         self.desk.streams.end()
-        if self._client is not None:
-            self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
         if not self._awaits:
             self.manager.close()
 
     async def aclose(self) -> None:
         """The same where there is a loop, with either manager."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
+        client, self._async_client = self._async_client, None
+        if client is not None:
+            await client.aclose()
         await asyncio.to_thread(self.close)
         if self._awaits:
             await self.manager.close()

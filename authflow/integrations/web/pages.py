@@ -23,6 +23,9 @@ from ...errors import (
     LoginFailed,
     LoginTimedOut,
     Misuse,
+    ServerError,
+    ServiceUnavailable,
+    SignInRequired,
     StoreError,
     WireError,
 )
@@ -61,10 +64,14 @@ def _page_for(error: AuthflowError, label: str) -> tuple[int, Page]:
         return 400, _told("This sign-in does not belong to this browser", said, _TRY)
     if isinstance(error, CallbackRejected):
         return 400, _told("This sign-in link was not accepted", "No sign-in waits for it.", _TRY)
+    if isinstance(error, SignInRequired):
+        return 401, _told("You are not signed in", "This asks for a sign-in again, and there is none yet.", _TRY)
     if isinstance(error, StoreError) or isinstance(cause, StoreError):
         return 503, _told("Signing in is not possible right now", "The application cannot reach its own store.", _TRY)
     if isinstance(cause, WireError):
         return 502, _told(f"{label} cannot be reached", "It did not answer.", "Try again in a moment.")
+    if isinstance(cause, (ServerError, ServiceUnavailable)):
+        return 502, _told(f"{label} is not available", "It says that it cannot do it now.", "Try again in a moment.")
     if isinstance(error, Misuse) or isinstance(cause, Misuse):
         said = "The application is not set up for it. Its log says what is missing."
         return 500, _told("Signing in is not possible here", said, "Please tell whoever runs it.")
