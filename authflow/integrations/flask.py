@@ -35,7 +35,7 @@ from .web import Answer, Asked, Bridge, Passed, Proxy, run
 from .web.exchange import LONGEST_FORM
 from .web.places import METHODS, ROUTES
 from .web.streams import HEADERS
-from .web.wsgi import raw_path
+from .web.wsgi import raw_path, wire_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,7 +67,9 @@ class Auth(Bridge):
             @wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
                 if self.session(provider) is None:
-                    abort(_response(self.desk.refuse(_asked(), provider, request.full_path.rstrip("?"))))
+                    asked = _asked()
+                    here = wire_path(request.environ) + (f"?{asked.query}" if asked.query else "")
+                    abort(_response(self.desk.refuse(asked, provider, here)))
                 return view(*args, **kwargs)
 
             return guarded

@@ -65,7 +65,9 @@ class Auth(Bridge):
             @wraps(view)
             async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
                 if await self.session(provider) is None:
-                    abort(_response(self.desk.refuse(_asked(), provider, request.full_path.rstrip("?"))))
+                    asked = _asked()
+                    here = _wire_path() + (f"?{asked.query}" if asked.query else "")
+                    abort(_response(self.desk.refuse(asked, provider, here)))
                 return await view(*args, **kwargs)
 
             return guarded
@@ -112,9 +114,13 @@ class Auth(Bridge):
 def raw_path() -> str:
     """The path as it came over the wire, without where the application is mounted."""
     scope: Any = request.scope
+    return _wire_path().removeprefix(scope.get("root_path", ""))
+
+
+def _wire_path() -> str:
+    scope: Any = request.scope
     raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw else quote(scope["path"])
-    return str(path).removeprefix(scope.get("root_path", ""))
+    return str(raw.decode("latin-1") if raw else quote(scope["path"]))
 
 
 async def _form() -> bytes:

@@ -123,17 +123,21 @@ class Auth(Bridge):
     async def _require(self, request: HTTPConnection, provider: str | None) -> Any:
         session = await self.session(request, provider)
         if session is None:
-            here = f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}"
-            refused = self.desk.refuse(_asked(request), provider, here)
+            asked = _asked(request)
+            here = _wire_path(request) + (f"?{asked.query}" if asked.query else "")
+            refused = self.desk.refuse(asked, provider, here)
             raise HTTPException(refused.status, "not signed in", dict(refused.headers))
         return session
 
 
-def raw_path(request: Request) -> str:
+def raw_path(request: HTTPConnection) -> str:
     """The path as it came over the wire, without where the application is mounted."""
+    return _wire_path(request).removeprefix(request.scope.get("root_path", ""))
+
+
+def _wire_path(request: HTTPConnection) -> str:
     raw: bytes | None = request.scope.get("raw_path")
-    path = raw.decode("latin-1") if raw else quote(request.scope["path"])
-    return path.removeprefix(request.scope.get("root_path", ""))
+    return raw.decode("latin-1") if raw else quote(request.scope["path"])
 
 
 async def _refuse_websocket(websocket: WebSocket) -> None:

@@ -1,7 +1,7 @@
 """The same small application in every framework, served by a real server: what `tests/integrations` visits.
 
     /       the name of whoever is signed in, or "nobody"
-    /me     the same, for those who are signed in only
+    /me     the same, for those who are signed in only; /café too
     /api    the development provider's API, behind the cookie
 """
 
@@ -51,7 +51,8 @@ def starlette(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         async def me(request: Request) -> Response:
             return PlainTextResponse(name_of(await auth.required(request)))
 
-        return Starlette(routes=[Route("/", home), Route("/me", me), *auth.routes], lifespan=auth.lifespan), auth
+        pages = [Route("/", home), Route("/me", me), Route("/café", me)]
+        return Starlette(routes=[*pages, *auth.routes], lifespan=auth.lifespan), auth
 
     with on_loop(manager, build) as site:
         yield site
@@ -76,6 +77,7 @@ def fastapi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         async def home(session: Any = optional) -> str:
             return name_of(session)
 
+        @app.get("/café", response_class=PlainTextResponse)
         @app.get("/me", response_class=PlainTextResponse)
         async def me(session: Any = required) -> str:
             return name_of(session)
@@ -103,6 +105,7 @@ def quart(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         async def home() -> str:
             return name_of(await auth.session())
 
+        @app.get("/café")
         @app.get("/me")
         @auth.required
         async def me() -> str:
@@ -137,6 +140,7 @@ def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
     def home() -> str:
         return name_of(auth.session())
 
+    @app.get("/café")
     @app.get("/me")
     @auth.required
     def me() -> str:
@@ -248,7 +252,7 @@ def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]
 
     site = type("Urls", (), {})
     site.auth = auth  # type: ignore[attr-defined]
-    site.urlpatterns = [path("", home), path("me", me), path("", include(auth.urls))]  # type: ignore[attr-defined]
+    site.urlpatterns = [path("", home), path("me", me), path("café", me), path("", include(auth.urls))]  # type: ignore[attr-defined]
     DJANGO[url.removeprefix("http://")] = site
     return auth
 

@@ -36,6 +36,12 @@ def test_a_person_signs_in_and_comes_back_to_the_page_that_wanted_it(stage: Stag
     assert ada.go(f"{site.url}/").text == "Ada Lovelace"
 
 
+def test_the_page_that_wanted_it_may_have_any_path(stage: Stage) -> None:
+    site, ada = stage.site(), stage.person()
+    page = ada.go(f"{site.url}/caf%C3%A9?to=%C3%A4")
+    assert (page.url, page.text) == (f"{site.url}/caf%C3%A9?to=%C3%A4", "Ada Lovelace")
+
+
 def test_a_script_that_is_not_signed_in_gets_401(stage: Stage) -> None:
     site = stage.site()
     assert httpx.get(f"{site.url}/me").status_code == 401

@@ -28,6 +28,7 @@ from tests.test_examples import ROOT
 from .sites import Site, on_loop
 
 PAGE = ROOT / "examples" / "web_page.html"
+AXE = ROOT / "tests" / "real" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 Work = Callable[..., Awaitable[Any]]
 SIGNED_IN, SIGNED_OUT = "Hello Ada Lovelace", "Nobody is signed in here."
 
@@ -291,3 +292,32 @@ def test_another_sites_page_can_neither_sign_out_nor_call_the_api(scene: Scene) 
         scene.visit(story)
     finally:
         served.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(scene: Scene, chromium: Chromium, scheme: str) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is needed: npm ci --prefix tests/real/axe")
+    site = scene.site()
+
+    async def story() -> list[Any]:
+        context = await chromium.new_context(color_scheme=scheme, viewport={"width": 380, "height": 800})
+        try:
+            page, found = await context.new_page(), []
+            for path, words in (
+                ("/", SIGNED_OUT),
+                ("/callback/acme?state=x&code=y", "does not belong"),
+                ("/login/nobody", "no such sign-in"),
+            ):
+                await page.goto(site.url + path)
+                await see(page, words)
+                # The page's own policy admits no script: this one is put beside it, by the browser's tool.
+                await page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+                found += [(one["id"], path) for one in (await page.evaluate("axe.run()"))["violations"]]
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                found += [] if wide <= 380 else [("scrolls sideways", path)]
+            return found
+        finally:
+            await context.close()
+
+    assert chromium.run(story()) == []
