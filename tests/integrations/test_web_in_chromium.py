@@ -41,11 +41,17 @@ class Scene:
         self._stack = stack
         self.dev = stack.enter_context(DevProvider(label="Acme", algorithm="ES256").serve())
 
-    def site(self, kind: Any = AsyncSessionManager, stack: ExitStack | None = None, **settings: Any) -> Site:
+    def site(
+        self,
+        kind: Any = AsyncSessionManager,
+        stack: ExitStack | None = None,
+        stream_seconds: float = 20.0,
+        **settings: Any,
+    ) -> Site:
         manager = kind([self.dev.settings("acme")], **settings)
 
         def build(url: str) -> tuple[Any, Auth]:
-            auth = Auth(manager, base_url=url)
+            auth = Auth(manager, base_url=url, stream_seconds=stream_seconds)
             auth.proxy("/api", to=f"{self.dev.url}/api")
             app = FastAPI()
             app.include_router(auth.router)
@@ -122,6 +128,18 @@ def test_a_human_signs_in_reloads_is_signed_out_elsewhere_and_signs_in_again(sce
         await other.get_by_role("button", name="Sign out").click()
         await see(page, SIGNED_OUT)  # it was told, without a reload
         await sign_in(page, site.url)
+        await see(page, SIGNED_IN)
+
+    scene.visit(story)
+
+
+def test_a_page_notices_that_somebody_has_signed_in_in_another_tab(scene: Scene) -> None:
+    site = scene.site(stream_seconds=0.5)
+
+    async def story(page: Any) -> None:
+        await page.goto(site.url)
+        await see(page, SIGNED_OUT)
+        await sign_in(await page.context.new_page(), site.url)
         await see(page, SIGNED_IN)
 
     scene.visit(story)

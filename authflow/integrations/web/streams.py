@@ -8,7 +8,7 @@ Rule 1: one subscription for all readers, there only while there are some. A rec
         on whichever thread committed the change.
 Rule 2: at most 64 events wait for a reader. One that is slower is ended; it connects again and is told what is now.
 Rule 3: a connection lasts `SECONDS`, then the browser connects again by itself, with the cookie that it has by then.
-        So a sign-in in another tab is noticed, a server that stops is not held up, and who is gone is forgotten.
+        So a sign-in in another tab is noticed, a server that stops is held up no longer, and who is gone is forgotten.
 """
 
 from __future__ import annotations
