@@ -205,7 +205,8 @@ def choose_urls(get_response: Any) -> Any:
     return middleware
 
 
-def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]) -> Any:
+def configure_django() -> None:
+    """Once in a process."""
     import django
     from django.conf import settings as configured
 
@@ -223,6 +224,10 @@ def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]
             SECRET_KEY="for tests",
         )
         django.setup()
+
+
+def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]) -> Any:
+    configure_django()
 
     from django.http import HttpResponse
     from django.urls import include, path
