@@ -35,7 +35,7 @@ from starlette.types import Receive, Scope, Send
 from ..diagrams.page import STYLE
 from ..diagrams.trace_look import REPLAY
 from ..diagrams.trace_page import LOOK
-from ..errors import AuthflowError, ConfigurationError, StoreError
+from ..errors import AuthflowError, ConfigurationError
 from ..manager import AsyncSessionManager, SessionManager
 from ..overview import SIGN_OUTS, Action
 from ..reading import ReadableSession
@@ -204,8 +204,8 @@ class Dashboard:
                     after = batch.number
                     while not await reader.wait(after, ALIVE):
                         found = await run_sync(self._feed.health)
-                        if found.get("well") != health.get("well"):
-                            health = found
+                        if found["well"] != health["well"]:
+                            health = await self._open() if found["well"] else found
                             yield f"event: health\ndata: {json.dumps(health)}\n\n"
                         else:
                             yield ": alive\n\n"
@@ -218,7 +218,7 @@ class Dashboard:
         try:
             await run_sync(self._feed.open)
             self._feed.hold([*self._manager.sessions(), *await self._stored()])
-        except StoreError:
+        except AuthflowError:  # the store, as a rule: its health says so, and the sessions in memory are shown
             self._feed.hold(list(self._manager.sessions()))
         return await run_sync(self._feed.health)
 

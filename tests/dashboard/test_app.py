@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,9 +20,10 @@ from starlette.routing import Mount
 
 from authflow import AsyncSessionManager, SessionManager, State
 from authflow.dashboard import Dashboard, app
-from authflow.errors import ConfigurationError
+from authflow.errors import ConfigurationError, StoreError
 from authflow.overview import row_id
 from authflow.providers import GitHub
+from authflow.stores import MemoryStore
 from authflow.testing import DevProvider, ScriptedBrowser, signed_in
 
 from .visiting import OWN, events
@@ -144,6 +146,36 @@ async def test_the_stream_tells_what_changes_and_goes_on_from_any_number(manager
     heard = [event["trigger"] for _, _, data in told[3:] for event in data["events"]]
     assert heard == ["authorize", "callback", "authenticate"]
     assert [name for name, _, _ in again] == ["about", "health", "changes"]
+
+
+class Flaky(MemoryStore):
+    """A store whose disk is away for a while."""
+
+    broken = True
+
+    def load(self, key: str) -> tuple[bytes, int] | None:
+        if self.broken:
+            raise StoreError("The disk is away.")
+        return super().load(key)
+
+
+async def test_a_store_that_can_be_read_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["authflow.dashboard.app"], "ALIVE", 0.01)
+    store = Flaky()
+    with SessionManager([GitHub("id", "secret")], store=store) as manager:
+        dashboard = app(manager)
+        async with on_this_loop(dashboard) as url:
+            headers = {**OWN, "Authorization": f"Bearer {dashboard._keys.redeem(dashboard._keys.issue())}"}
+            health = []
+            async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as page:
+                async for name, _, text in events(page):
+                    if name == "health":
+                        health.append(json.loads(text)["well"])
+                        store.broken = False
+                    if health[-1:] == [True]:
+                        break
+            dashboard.close()
+    assert health == [False, True]
 
 
 async def until(messages: Any, last: str) -> AsyncIterator[Any]:

@@ -7,16 +7,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from authflow import SessionManager, State
-from authflow.dashboard import Switch
+from authflow.dashboard import Switch, app
 from authflow.providers import GitHub
 from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser, expire, signed_in
+from authflow.testing.served import Served
 
 from .visiting import AXE, ROW, Dash, served, visit
 
@@ -269,6 +273,40 @@ def test_a_switch_is_turned_and_stays_so(chromium, manager) -> None:
     with served(manager, allow_actions=True, switches=[plug]) as dash:
         visit(chromium, dash.launch_url(), work)
     assert turned == [True, False]
+
+
+def test_mounted_beneath_a_path_it_is_whole_and_needs_no_key(chromium, ada) -> None:
+    def application(hosts: list[str]) -> Any:
+        dashboard = app(ada, allow_actions=True, behind_own_authentication=True, hosts=hosts)
+        return Starlette(routes=[Mount("/admin/sessions", dashboard)])
+
+    async def work(page: Any) -> Any:
+        await state(page, "Acme", "authenticated")
+        await row(page, "Acme").get_by_role("button", name="Refresh now").click()
+        await page.get_by_text("Acme: Renewed.").wait_for()
+        return await page.evaluate("sessionStorage.length"), page.said
+
+    hosts: list[str] = []
+    late = Late(lambda: application(hosts))
+    server = Served(late)
+    hosts.append(server.url.removeprefix("http://"))
+    server.start()
+    try:
+        assert visit(chromium, f"{server.url}/admin/sessions", work) == (0, [])
+    finally:
+        server.stop()
+
+
+class Late:
+    """An application that is made at its first request, when it is known under which name it is served."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._made = self._made or self._make()
+        await self._made(scope, receive, send)
 
 
 # ── what comes from elsewhere ────────────────────────────────────────────────────────────────────────
