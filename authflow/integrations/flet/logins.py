@@ -7,6 +7,7 @@ that is open for as long as the login takes.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +46,12 @@ class Asked:
         self.arguments = arguments
         self.complete_page_html = complete_page_html
         self.route = route  # where the browser goes afterwards; None: its window is closed
+        self.ticket = secrets.token_urlsafe(16)
+
+    def is_like(self, other: Asked) -> bool:
+        """Whether both ask for the same."""
+        mine, others = ({**vars(one), "ticket": ""} for one in (self, other))
+        return mine == others
 
     @property
     def scope(self) -> list[str]:
@@ -134,9 +141,8 @@ class FletLogins:
 
     def link(self, asked: Asked) -> str:
         """The address that begins this login, in the browser that its page is open in and in no other."""
-        ticket = secrets.token_urlsafe(16)
-        self._asked[ticket] = asked
-        return f"{self.site}{self.prefix}/start?ticket={ticket}"
+        self._asked[asked.ticket] = asked
+        return f"{self.site}{self.prefix}/start?ticket={asked.ticket}"
 
     def asked(self, ticket: str) -> Asked | None:
         """What a link stands for, while its page is open."""
@@ -170,12 +176,18 @@ class FletLogins:
         view = ft.AppView(view) if view is not None else ft.AppView.FLET_APP
         serves = get_bool_env_var("FLET_FORCE_WEB_SERVER") or is_linux_server()  # type: ignore[no-untyped-call]
         if view in (ft.AppView.FLET_APP, ft.AppView.FLET_APP_HIDDEN) and not serves:
-            ft.run(main, view=view, **options)
+            asyncio.run(self._run_here(main, view=view, **options))
             return
         import uvicorn
 
         port = port or urlsplit(self.site).port or 8550
         uvicorn.run(self.app(main, **options), host=host, port=port, access_log=False)  # it would hold the codes
+
+    async def _run_here(self, main: Callable[[ft.Page], Any], **options: Any) -> None:
+        import flet as ft
+
+        async with self.manager:
+            await ft.run_async(main, **options)
 
 
 def _base_url(given: str | None, providers: Iterable[Provider]) -> str | None:

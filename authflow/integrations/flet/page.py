@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import flet as ft
 
-from ... import AsyncSession, AuthEvent, AuthflowError, ErrorInfo, SignInRequired, State, Token, User
+from ... import AsyncSession, AuthEvent, AuthflowError, ErrorInfo, SignInRequired, State, Token, Trigger, User
 from ...errors import ConfigurationError, LoginFailed
 from ...providers import Provider
 from .authorization import Authorization, Tasks
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .logins import FletLogins
 
 KEPT_AS: Final = "authflow"
-_HEARD: Final = ("on_login", "on_restore", "on_login_failed", "on_logout", "on_transition", "on_expiring")
+_HEARD: Final = (
+    "on_login", "on_restore", "on_refresh", "on_login_failed", "on_logout", "on_transition", "on_expiring"
+)  # fmt: skip
 
 
 class FletAuth(ft.Observable):
@@ -118,8 +120,7 @@ class FletAuth(ft.Observable):
         if self._browser is None:
             raise ConfigurationError("A program on the user's machine has no such address.", hint="auth.login(…)")
         asked = self._ask(provider, fetch_user, fetch_groups, scope, complete_page_html, redirect_to_page, more)
-        self._links.append(asked)
-        return self._logins.link(asked)
+        return self._link(asked)
 
     def logout(
         self, provider: str | Provider | OAuthProvider | None = None, *, end_session: bool = False
@@ -278,9 +279,15 @@ class FletAuth(ft.Observable):
         name = asked.provider
         self._stop_timer(name)
         self._opening[name] = self._loop.call_later(self._logins.window_seconds, self._not_opened, name)
-        self._links.append(asked)
         self._changed()
-        await show(self._page, self._logins.link(asked), opener)
+        await show(self._page, self._link(asked), opener)
+
+    def _link(self, asked: Asked) -> str:
+        """One link for whatever asks for the same, however often that is drawn or pressed."""
+        known = next((one for one in self._links if one.is_like(asked)), None)
+        if known is None:
+            self._links.append(asked)
+        return self._logins.link(known or asked)
 
     def _stop_timer(self, name: str) -> bool:
         timer = self._opening.pop(name, None)
@@ -366,6 +373,11 @@ class FletAuth(ft.Observable):
 
     def _on_restore(self, session: AsyncSession, event: AuthEvent) -> None:
         self._entered(session.provider.name)
+
+    def _on_refresh(self, session: AsyncSession, event: AuthEvent) -> None:
+        """A login for more, beside the one that is live, has gone well: its page is told as of any other."""
+        if event.trigger == Trigger.REAUTHENTICATE and session.provider.name in self._mine:
+            self._entered(session.provider.name)
 
     def _on_login_failed(self, session: AsyncSession, event: AuthEvent) -> None:
         name = session.provider.name

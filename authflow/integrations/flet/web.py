@@ -85,12 +85,15 @@ class FletRoutes(Auth):
         return WithBrowser(routed, self.browsers, self.desk.cookies, self.desk.places.origin)
 
     async def _start(self, request: Request) -> Response:
+        if "prefetch" in request.headers.get("sec-purpose", "") + request.headers.get("purpose", ""):
+            return Response(status_code=503)  # a browser asks before its human does: nothing is begun
         ticket = request.query_params.get("ticket", "")
         asked, browser = self.logins.asked(ticket), BROWSER.get()
         if asked is None or browser is None or asked.auth.browser is not browser:
             text = "It is over, or it was made for another browser."
             hint = "Open the application, and sign in from there. Its cookies must be allowed."
-            return _page(Page(ok=False, title="This sign-in link was not accepted", text=text, hint=hint), 403)
+            title, home = "This sign-in link was not accepted", (("Open the application", self.desk.places.home),)
+            return _page(Page(ok=False, title=title, text=text, hint=hint, onward=home), 403)
         onward = asked.route or f"{self.logins.prefix}/done?ticket={ticket}"
         arguments = asked.auth.on_its_way(asked)
         if arguments is None:

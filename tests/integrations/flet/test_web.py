@@ -174,6 +174,41 @@ async def test_a_second_provider_joins_the_first(dev: DevProvider, visit: Any) -
                 assert (again["acme"].session.live, again["globex"].session.live) == (True, True)
 
 
+async def test_a_login_for_more_is_told_as_any_other(dev: DevProvider, visit: Any) -> None:
+    def build(page: ft.Page, auth: FletAuth) -> None:
+        page.add(ft.Button("More", on_click=lambda e: auth.login("acme", scope=["phone"])))
+
+    with site(dev, build) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            await go(ada, await link_of(client))
+            await told(here, 1)
+            client.calls.clear()
+            assert (await go(ada, await link_of(client, "More"))).status == 200
+            assert await told(here, 2) == [Told(0, *OK)] * 2
+            assert "phone" in here.app.pages[0]["acme"].session.scopes
+
+
+async def test_what_asks_for_the_same_has_one_link(dev: DevProvider, visit: Any) -> None:
+    """A component that makes its link whenever it is drawn costs no more than one that makes it once."""
+    with site(dev) as here:
+        async with visit(here.url).open() as client:
+            await client.until_said("nobody")
+            (auth,) = here.app.pages
+            links = {auth.login_url("acme") for _ in range(100)} | {auth.login_url("acme", scope=["phone"])}
+            assert len(links) == len(here.logins._asked) == 2
+
+
+async def test_a_browser_that_asks_ahead_of_its_human_begins_nothing(dev: DevProvider, visit: Any) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        async with ada.open() as client:
+            link = await link_of(client)
+            headers = {"Cookie": ada.cookie, "Sec-Purpose": "prefetch"}
+            answer = await asyncio.to_thread(httpx.get, link, headers=headers, trust_env=False)
+            assert (answer.status_code, here.app.pages[0]._begun) == (503, {})
+
+
 async def test_two_logins_on_their_way_at_once_both_arrive(dev: DevProvider, visit: Any) -> None:
     with site(dev, lambda page, auth: page.add(ft.Button("Globex", on_click=lambda e: auth.login("globex")))) as here:
         ada = visit(here.url)
