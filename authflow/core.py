@@ -251,6 +251,12 @@ class SessionCore:
                 run.begun(planned.facts.pending.attempt)
         return event
 
+    def _dropped(self, trigger: Trigger, facts: Facts, record: SessionRecord) -> None:
+        """Called by the ledger: what happened came too late for the record, and nothing was made of it."""
+        recorder = self._house.recorder
+        if recorder is not None:
+            recorder.dropped(self._key, trigger.value, facts, record)
+
     def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...], planned: Step) -> AuthEvent:
         """The same for an attempt beside the live session: what it does changes nothing about `live`."""
         live, run = self._run.record.state in LIVE, self._beside

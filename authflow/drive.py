@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from .engine import Facts
     from .engine import Step as Planned
     from .events import AuthEvent
     from .protocol.callback import CallbackParams
     from .protocol.witness import Checked
-    from .records import Key
+    from .records import Key, SessionRecord
     from .trace.story import Trace
 
 T = TypeVar("T")
@@ -74,6 +75,9 @@ class Recorder:
 
     def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
         """One transition, after it was published; `planned` has the records before and after, and the facts."""
+
+    def dropped(self, key: Key, trigger: str, facts: Facts, record: SessionRecord) -> None:
+        """A trigger came too late for what the session is by now; nothing was made of it."""
 
     def request(self, key: Key, story: str, asked: Asked) -> None:
         """One call to the provider."""

@@ -25,7 +25,7 @@ from . import engine
 from .chart import LIVE, State, Trigger
 from .clock import Clock
 from .engine import Facts, StaleTrigger, Step
-from .errors import StoreError
+from .errors import InvalidTransition, StoreError
 from .events import AuthEvent
 from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token, unpack
 from .sealing import Vault
@@ -46,6 +46,8 @@ class Teller(Protocol):
     def _publish(self, event: AuthEvent, signals: tuple[str, ...], planned: Step | None = None) -> AuthEvent: ...
 
     def _publish_beside(self, event: AuthEvent, signals: tuple[str, ...], planned: Step) -> AuthEvent: ...
+
+    def _dropped(self, trigger: Trigger, facts: Facts, record: SessionRecord) -> None: ...
 
     def _found(self) -> None: ...
 
@@ -164,9 +166,7 @@ class Ledger:
             if trigger is Trigger.REJECT:
                 return self._take_step(engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts)))
             for _ in range(_MOST_RACES):
-                if still is not None and not still(self.record):
-                    raise StaleTrigger(f"{trigger} of {self.key.provider!r} came too late; it was dropped.")
-                planned = engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts))
+                planned = self._plan(trigger, facts, still)
                 if self._foreign is not None and trigger in _ENDS_ATTEMPT:
                     return self._yield_to_foreign(planned)
                 try:
@@ -188,6 +188,16 @@ class Ledger:
                 if found is not None:
                     self._learn(*found)
             raise self._too_many_writers()
+
+    def _plan(self, trigger: Trigger, facts: Facts, still: Callable[[SessionRecord], bool] | None) -> Step:
+        """The transition on the present record. One that comes too late is told to whoever records, and raised."""
+        try:
+            if still is not None and not still(self.record):
+                raise StaleTrigger(f"{trigger} of {self.key.provider!r} came too late; it was dropped.")
+            return engine.step(self.key, self.record, trigger, facts, attempt=self._label(facts))
+        except InvalidTransition:
+            self._teller._dropped(trigger, facts, self.record)
+            raise
 
     def annotate(self, change: Callable[[SessionRecord], SessionRecord]) -> None:
         """Saves a remark on the present record (a claim): no transition, no event.

@@ -99,7 +99,7 @@ badges.forEach(one=>{const taken=one.dataset.badge.split(' ').filter(step=>+step
 one.classList.toggle('off',!taken.length);if(taken.length){const shown=taken.length>4?[taken[0],taken[1],'…',
 taken[taken.length-1]]:taken;one.querySelector('text').textContent=shown.join(' ')}});
 states.forEach(one=>one.classList.toggle('on',one.dataset.state===frame[1]));
-const where=n?'step '+n+' of '+frames.length+' · '+frame[2]+' · '+frame[1]:'before the first step';
+const where=n?'message '+n+' of '+frames.length+' · '+frame[2]+' · '+frame[1]:'before the first message';
 told.textContent=where;slider.setAttribute('aria-valuetext',where)};
 const stop=()=>{clearInterval(timer);timer=0;play.textContent='Play'};
 const go=n=>{stop();show(Math.max(0,Math.min(frames.length,n)))};

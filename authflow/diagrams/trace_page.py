@@ -11,7 +11,7 @@ from math import sqrt
 from typing import Final
 
 from ..chart import CHART
-from ..trace.story import Call, Check, Decision, Hop, Story, Trace, Transition, Wait
+from ..trace.story import Call, Check, Decision, Dropped, Hop, Story, Trace, Transition, Wait
 from . import lanes, mermaid, sequence, svg, traced
 from .page import page
 from .paint import clean
@@ -161,9 +161,9 @@ def _controls(count: int) -> str:
     return (
         '<div class="replay" role="group" aria-label="Replay">'
         '<button type="button" class="play">Play</button>'
-        '<button type="button" class="step back" aria-label="one step back">◀</button>'
-        '<button type="button" class="step on-one" aria-label="one step on">▶</button>'
-        f'<input type="range" min="0" max="{count}" value="{count}" aria-label="Replay: the step">'
+        '<button type="button" class="step back" aria-label="one message back">◀</button>'
+        '<button type="button" class="step on-one" aria-label="one message on">▶</button>'
+        f'<input type="range" min="0" max="{count}" value="{count}" aria-label="Replay: the message">'
         '<output aria-live="off"></output></div>'
     )
 
@@ -207,8 +207,10 @@ def _row(step: object) -> tuple[str, str, str]:
     if isinstance(step, Transition):
         why = [step.origin, step.reason or "", str(step.error or "")]
         return "transition", f"{step.trigger}: {step.source} → {step.target}", " · ".join(one for one in why if one)
+    if isinstance(step, Dropped):
+        return "dropped", f"{step.trigger} in {step.state}", f"{step.origin} · came too late"
     if isinstance(step, Call):
-        answer = str(step.status) if step.status is not None else step.failure or "no answer"
+        answer = f"{step.failure or 'no answer' if step.status is None else step.status}{traced.times(step)}"
         told = [f"{name}={value}" for values in (step.sent, step.got) for name, value in values.items()]
         return "call", f"{step.method} {step.host}{step.path} → {answer}, {seconds(step.seconds)}", " · ".join(told)
     if isinstance(step, Hop):

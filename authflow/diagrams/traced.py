@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from ..chart import CHART, Row, State, Trigger
-from ..trace.story import APPLICATION, BROWSER, PROVIDER, Call, Check, Decision, Hop, Story, Transition, Wait
+from ..trace.story import APPLICATION, BROWSER, PROVIDER, Call, Check, Decision, Dropped, Hop, Story, Transition, Wait
 from . import sequence
 from .arrows import Edge, edges
 from .sequence import Lane, Message, Sequence
@@ -126,6 +126,11 @@ def seconds(value: float) -> str:
     return f"{int(value) // 3600} h {int(value) % 3600 // 60} min"
 
 
+def times(call: Call) -> str:
+    """` ×5` behind polls that were answered alike."""
+    return f" ×{call.times}" if call.times > 1 else ""
+
+
 def moment(at: float) -> str:
     """Seconds since the epoch as `2025-11-28 14:26:40 UTC`; empty for what no calendar has."""
     try:
@@ -162,6 +167,9 @@ class _Reader:
     def read(self, step: object) -> None:
         if isinstance(step, Transition):
             self._transition(step)
+        elif isinstance(step, Dropped):
+            why = ("came too late; it was dropped",)
+            self._say("application", "application", step.at, f"{step.trigger}: dropped", why)
         elif isinstance(step, Call):
             self._call(step)
         elif isinstance(step, Hop):
@@ -222,7 +230,7 @@ class _Reader:
     def _call(self, step: Call) -> None:
         host = (step.host,) if step.host and step.host != self.story.host else ()
         took = seconds(step.seconds)
-        asked = f"{step.method} {step.path}"
+        asked = f"{step.method} {step.path}{times(step)}"
         self._say("application", "provider", step.at, asked, (*host, *_pairs(step.sent)), took=took)
         ended = step.at + step.seconds
         if step.status is None:

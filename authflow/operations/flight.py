@@ -293,6 +293,7 @@ def _tokens(record: SessionRecord, granted: Granted, target: Target | None, now:
 def _lost(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[None]:
     """Somebody wrote first: a logout, another login, or another process's renewal of this one."""
     view = _view(s, record)
+    _note(s, "after_lost_swap", renewal.after_lost_swap(view), **view._asdict())
     if view.same and view.newer:
         return  # the same grant: to revoke these tokens would end the session that won
     yield from discard(s, metadata, granted.token)

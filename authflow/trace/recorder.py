@@ -24,13 +24,14 @@ import httpx
 from ..chart import Trigger
 from ..clock import Clock
 from ..drive import REFRESH, Asked, Recorder
+from ..engine import Facts
 from ..engine import Step as Planned
 from ..errors import ConfigurationError, whereabouts
 from ..events import AuthEvent
 from ..forks import Renewed, mind_forks
 from ..protocol.callback import CallbackParams
 from ..protocol.witness import Checked
-from ..records import Key
+from ..records import Key, SessionRecord
 from .shelves import MOST_OPEN, Recording, Shelves, order, slot
 from .story import FAILED, Trace
 from .telling import GOES_ON, Telling, read_carried
@@ -114,6 +115,10 @@ class StoryRecorder(Renewed, Recorder):
         self._hear(key, StoryRecorder._event, event, planned)
         if event.trigger not in _GOES_ON and key not in self._flying:
             self._over(key, logins=1)
+
+    def dropped(self, key: Key, trigger: str, facts: Facts, record: SessionRecord) -> None:
+        if key in self._heard or key in self._shelves.of:
+            self._hear(key, StoryRecorder._dropped, trigger, facts, record)
 
     def request(self, key: Key, story: str, asked: Asked) -> None:
         self._hear(key, StoryRecorder._request, story, asked)
@@ -262,6 +267,11 @@ class StoryRecorder(Renewed, Recorder):
                 telling.outcome = event.trigger
             if telling.outcome and not telling.held:
                 self._shelves.end(telling, at)
+
+    def _dropped(self, key: Key, at: float, trigger: str, facts: Facts, record: SessionRecord) -> None:
+        telling = self._shelves.of_trigger(key, trigger, facts)
+        if telling is not None:
+            telling.dropped(telling.since_began(at), trigger, facts, record)
 
     def _request(self, key: Key, at: float, story: str, asked: Asked) -> None:
         telling = self._shelves.find(key, at, story)

@@ -21,7 +21,7 @@ from ..events import Origin
 from ..records import Claim, Key, PendingRef, SessionRecord, Token
 from .redact import Redactor
 from .shapes import shape_of
-from .story import Decision, Given, Shape, Story, Trace, Transition
+from .story import Decision, Dropped, Given, Shape, Story, Trace, Transition
 
 _TEXTS: Final = Redactor(b"replay")
 _VIEW: Final = renewal.View._fields
@@ -47,7 +47,7 @@ def replay(trace: Trace) -> list[Divergence]:
 
 def count(trace: Trace) -> int:
     """How many steps a replay decides again."""
-    return sum(isinstance(step, (Transition, Decision)) for story in trace.stories for step in story.steps)
+    return sum(isinstance(step, (Transition, Dropped, Decision)) for story in trace.stories for step in story.steps)
 
 
 def _replay_story(story: Story) -> Iterator[Divergence]:
@@ -56,6 +56,8 @@ def _replay_story(story: Story) -> Iterator[Divergence]:
         found: Iterator[tuple[str, object, object]] = iter(())
         if isinstance(step, Decision):
             found = _decide(step)
+        elif isinstance(step, Dropped):
+            found = _drop(step, step.before or shape)
         elif isinstance(step, Transition):
             found = _move(step, step.before or shape)
             shape = step.after or shape
@@ -85,6 +87,23 @@ def _move(step: Transition, before: Shape) -> Iterator[tuple[str, object, object
     for name in Shape.__struct_fields__:
         if getattr(after, name) != getattr(step.after, name):
             yield f"{name} after {step.trigger}", getattr(step.after, name), getattr(after, name)
+
+
+def _drop(step: Dropped, before: Shape) -> Iterator[tuple[str, object, object]]:
+    """What came too late for the login it belonged to does so again. (Of what only its caller judged, nothing is
+    known: it may well be possible.)"""
+    given = step.given
+    if given is None or (given.epoch is None and given.attempt is None):
+        return
+    told = Transition(step.at, step.trigger, step.state, step.state, origin=step.origin)
+    same = given.epoch in (None, before.epoch) and given.generation in (None, before.generation)
+    try:
+        facts = _facts_of(told, given, Origin(step.origin))
+        engine.step(Key("", "trace", ""), record_of(before), Trigger(step.trigger), facts)
+    except (AuthflowError, ValueError):
+        return
+    if not same:
+        yield f"{step.trigger} in {step.state}", "dropped", "taken"
 
 
 def _decide(step: Decision) -> Iterator[tuple[str, object, object]]:

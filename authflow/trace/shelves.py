@@ -17,6 +17,7 @@ import msgspec
 from ..chart import State, Trigger
 from ..clock import Clock
 from ..drive import REFRESH
+from ..engine import Facts
 from ..engine import Step as Planned
 from ..events import AuthEvent, Origin
 from ..records import Key
@@ -104,6 +105,14 @@ class Shelves:
         if trigger == Trigger.FORGET._value_:
             return [here[LOGOUT]] if LOGOUT in here else []
         return [self.start(key, at, LOGOUT, LOGOUT)]
+
+    def of_trigger(self, key: Key, trigger: str, facts: Facts) -> Telling | None:
+        """The story that a trigger belongs to which came too late; a call of the user's own belongs to none."""
+        here = self.of.get(key, {})
+        if facts.attempt is not None:
+            return here.get(facts.attempt)
+        renews = trigger == Trigger.REFRESH._value_ or trigger in _OF_RENEWAL or trigger in _ENDS
+        return here.get(REFRESH) if renews and facts.epoch is not None else None
 
     def open_or_new(self, key: Key, at: float, about: str) -> Telling:
         telling = self.of.get(key, {}).get(about)

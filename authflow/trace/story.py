@@ -4,6 +4,7 @@ A `Trace` holds stories. A `Story` is one run through the chart: a login from th
 renewal, one sign-out. Its steps are in the order in which they happened:
 
     Transition   a row of the chart was taken, or refused
+    Dropped      a trigger that came too late: what it belonged to had ended
     Call         a request to the provider and its answer
     Hop          a message that went through the browser, which this process only sees begin or arrive
     Check        something that an answer had to pass: state, iss, nonce, aud, at_hash, …
@@ -120,9 +121,21 @@ class Transition(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_
     after: Shape | None = None
 
 
+class Dropped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="step", tag="dropped"):
+    """A trigger that came too late and was dropped: the state in which it came, and what it brought."""
+
+    at: float
+    trigger: Text
+    state: Text
+    origin: Text = "user"
+    given: Given | None = None
+    before: Shape | None = None
+
+
 class Call(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="step", tag="call"):
     """A request of the application and the provider's answer. `sent` and `got` are parameters, members and headers by
-    name, redacted. `status` is None when no answer came; `failure` is then the code of the error, `said` its text."""
+    name, redacted. `status` is None when no answer came; `failure` is then the code of the error, `said` its text.
+    `times`: polls that were answered alike are one, from the first on; `seconds` is what they took together."""
 
     at: float
     method: Text
@@ -135,6 +148,7 @@ class Call(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field=
     size: int = 0  # bytes of the answer's body
     failure: Text = ""
     said: Text = ""
+    times: int = 1
 
 
 class Hop(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="step", tag="hop"):
@@ -181,7 +195,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fi
     facts: Annotated[dict[Text, bool | int | float | Text | None], Meta(max_length=32)] = {}
 
 
-Step = Transition | Call | Hop | Check | Wait | Decision
+Step = Transition | Dropped | Call | Hop | Check | Wait | Decision
 
 
 class Story(msgspec.Struct, frozen=True, omit_defaults=True):

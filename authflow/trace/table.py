@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ..errors import printable
-from .story import Call, Check, Decision, Hop, Step, Story, Trace, Transition, Wait
+from .story import Call, Check, Decision, Dropped, Hop, Step, Story, Trace, Transition, Wait
 
 
 def render(trace: Trace) -> str:
@@ -20,7 +20,8 @@ def _story(story: Story) -> str:
     spent = f"{_span(story.seconds)} in all, {_span(story.human_seconds)} of it the human's"
     lines = [f"{story.kind} of {story.provider}{place}{flow}: {_outcome(story)}", f"began {began}; {spent}"]
     if story.error is not None:
-        lines.append(f"error: {story.error}")
+        lines.append(f"error: {story.error.message}")
+        lines += [f"what to do: {story.error.hint}"] if story.error.hint else []
     lines.append("")
     lines += [f"{_moment(step.at):>12}  {_mark(step)} {_line(step)}" for step in story.steps]
     if story.left_out:
@@ -44,7 +45,7 @@ def _mark(step: Step) -> str:
         return "✓" if step.ok else "✗"
     if isinstance(step, Transition):
         return "●"
-    return {Call: "→", Hop: "↔", Wait: "…", Decision: "?"}[type(step)]
+    return {Call: "→", Hop: "↔", Wait: "…", Decision: "?", Dropped: "○"}[type(step)]
 
 
 def _line(step: Step) -> str:
@@ -52,11 +53,13 @@ def _line(step: Step) -> str:
         who = f", by process {step.process}" if step.process else ""
         why = f" ({step.reason})" if step.reason else ""
         return f"{step.source} → {step.target}  {step.trigger}{why}{who}"
+    if isinstance(step, Dropped):
+        return f"{step.trigger} came too late, in {step.state}; it was dropped"
     if isinstance(step, Call):
         answer = str(step.status) if step.status is not None else f"no answer: {step.failure}"
         got = f"  got {_values(step.got)}" if step.got else ""
         sent = f"  sent {_values(step.sent)}" if step.sent else ""
-        return f"{step.method} {step.host}{step.path}  {answer} in {_span(step.seconds)}{sent}{got}"
+        return f"{step.method} {step.host}{step.path}  {answer}{_times(step)} in {_span(step.seconds)}{sent}{got}"
     if isinstance(step, Hop):
         return f"{step.sender} → {step.receiver} through the {step.via}: {step.what}  {_values(step.params)}"
     if isinstance(step, Check):
@@ -66,6 +69,10 @@ def _line(step: Step) -> str:
         return f"waited {_span(step.seconds)} for the {step.who.replace('_', ' ')}"
     facts = " ".join(f"{name}={value}" for name, value in step.facts.items())
     return f"{step.question}: {step.move}  {facts}"
+
+
+def _times(step: Call) -> str:
+    return f" ×{step.times}" if step.times > 1 else ""
 
 
 def _values(values: dict[str, str]) -> str:

@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from ..chart import State, Trigger
+from ..engine import Facts
 from ..engine import Step as Planned
 from ..errors import AuthflowError
 from ..events import AuthEvent, Origin
@@ -23,7 +25,21 @@ from ..protocol.witness import Checked
 from ..records import Key, SessionRecord, unpack
 from .redact import MASK, Redactor, parse_pairs
 from .shapes import given_of, shape_of
-from .story import APPLICATION, MOST_STEPS, PROVIDER, Call, Check, Decision, Hop, Shape, Step, Story, Transition, Wait
+from .story import (
+    APPLICATION,
+    MOST_STEPS,
+    PROVIDER,
+    Call,
+    Check,
+    Decision,
+    Dropped,
+    Hop,
+    Shape,
+    Step,
+    Story,
+    Transition,
+    Wait,
+)
 
 MOST_CARRIED: Final = 32  # steps that travel in a pending record
 LARGEST_CARRIED: Final = 16 * 1024  # bytes
@@ -35,6 +51,11 @@ _GRANTS: Final = {
     "urn:ietf:params:oauth:grant-type:device_code": "device code",
     "urn:openid:params:grant-type:ciba": "CIBA",
 }
+_POLLED: Final = frozenset(
+    {"urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"}
+)  # fmt: skip
+_CODES: Final = frozenset({"device_code", "auth_req_id"})
+_NOT_YET: Final = frozenset({"authorization_pending", "slow_down"})
 _URLS: Final = frozenset({"iss", "redirect_uri"})
 _HASHED: Final = frozenset(
     {"nonce", "state", "sub", "userinfo_sub", "at_hash", "c_hash", "s_hash", "binding", "kid", "sid", "jti"}
@@ -112,7 +133,33 @@ class Telling:
         else:
             told = None, {}, 0, type(answer).__name__
         at = round(max(0.0, now - seconds), 6)
-        self.add(Call(at, request.method, host, path, round(seconds, 6), redact.request(request), *told))
+        call = Call(at, request.method, host, path, round(seconds, 6), redact.request(request), *told)
+        if call.sent.get("grant_type") in _POLLED:
+            self._polled(call)
+        else:
+            self.add(call)
+        if self.away is None and not _CODES.isdisjoint(call.got):
+            self.away = now  # the human is asked, on another screen or on the phone
+
+    def _polled(self, call: Call) -> None:
+        """A poll. Those to which the answer was that the human is not done are one step, however many."""
+        waits = call.got.get("error") in _NOT_YET
+        if not waits:
+            self.came_back(call.at)
+        last = self.steps[-1] if self.steps else None
+        if waits and isinstance(last, Call) and (last.sent, last.got) == (call.sent, call.got):
+            seconds = round(last.seconds + call.seconds, 6)
+            self.steps[-1] = replace(last, times=last.times + 1, seconds=seconds)
+        else:
+            self.add(call)
+
+    def dropped(self, now: float, trigger: str, facts: Facts, record: SessionRecord) -> None:
+        before = shape_of(record, self.redact)
+        given = given_of(facts, self.redact)
+        step = Dropped(now, trigger, before.state, facts.origin.value, given, None if before == self.shape else before)
+        last = self.steps[-1] if self.steps else None
+        if not isinstance(last, Dropped) or last.trigger != trigger:
+            self.add(step)
 
     def left(self, now: float, url: str) -> None:
         """The human is on the way to the provider."""
@@ -138,10 +185,19 @@ class Telling:
         for name, of, ok, expected, got in checked:
             wanted = "" if expected is None else self._shown(name, expected)
             found = "" if got is None else wanted if got == expected else self._shown(name, got)
-            if ok:
-                self.add(Check(now, name, True, of, wanted, found))
-            else:
+            if not ok:
                 self.mismatch = name, of, wanted, found
+            elif not self._passed(name, of):
+                self.add(Check(now, name, True, of, wanted, found))
+
+    def _passed(self, name: str, of: str) -> bool:
+        """It was told already, since the last transition: a token that waited for its keys is looked at again."""
+        for step in reversed(self.steps):
+            if isinstance(step, Transition):
+                return False
+            if isinstance(step, Check) and (step.name, step.of, step.ok) == (name, of, True):
+                return True
+        return False
 
     def _shown(self, name: str, value: object) -> str:
         """A value that was compared, as the check's name allows."""

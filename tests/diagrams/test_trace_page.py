@@ -68,10 +68,10 @@ def test_the_replay_walks_by_keyboard(chromium, page_of) -> None:
     seen = opened(chromium, page_of("login"), use)
 
     assert seen.result == [
-        [0, "idle", [], "before the first step"],
-        [1, "authorizing", ["1"], "step 1 of 13 · +0.4 ms · authorizing"],
-        [13, "authenticated", ["1", "2", "3"], "step 13 of 13 · +2.41 s · authenticated"],
-        [12, "exchanging", ["1", "2"], "step 12 of 13 · +2.40 s · exchanging"],
+        [0, "idle", [], "before the first message"],
+        [1, "authorizing", ["1"], "message 1 of 13 · +0.4 ms · authorizing"],
+        [13, "authenticated", ["1", "2", "3"], "message 13 of 13 · +2.41 s · authenticated"],
+        [12, "exchanging", ["1", "2"], "message 12 of 13 · +2.40 s · exchanging"],
     ]
     assert seen.errors == []
 
@@ -83,7 +83,7 @@ def test_the_slider_has_the_keyboard_too_and_says_where_it_is(chromium, page_of)
         await page.keyboard.press("ArrowLeft")
         return await page.evaluate(SEEN), await slider.get_attribute("aria-valuetext")
 
-    assert opened(chromium, page_of("login"), use).result == (12, "step 12 of 13 · +2.40 s · exchanging")
+    assert opened(chromium, page_of("login"), use).result == (12, "message 12 of 13 · +2.40 s · exchanging")
 
 
 def test_play_begins_anew_and_can_be_paused(chromium, page_of) -> None:
