@@ -56,13 +56,12 @@ _SIGN_IN: Final = (
     say("browser<provider", "302 → redirect_uri", "code", "state", "iss"),
 )
 _TOKENS: Final = ("access_token", "expires_in", "refresh_token", "id_token")
-_AFTER: Final = (
-    say("app>provider", "GET jwks_uri"),
-    say("app<provider", "200", "keys"),
+_PROFILE: Final = (
     _ID_TOKEN,
     say("app>provider", "GET userinfo_endpoint", "Authorization: Bearer"),
     say("app<provider", "200", "sub", "name", "email"),
 )
+_AFTER: Final = (say("app>provider", "GET jwks_uri"), say("app<provider", "200", "keys"), *_PROFILE)
 _EXCHANGE: Final = (
     say("app>provider", "POST token_endpoint", "grant_type=authorization_code", "code", "redirect_uri",
         "code_verifier"),
@@ -172,6 +171,10 @@ FLOWS: Final[tuple[Flow, ...]] = (
             say("app>store", "a tombstone", "revoke: by sid, or by sub"),
             say("app", "on_logout", "reason", "recoverable"),
             say("provider<app", "200", "Cache-Control: no-store"),
+            say("app>provider", "POST revocation_endpoint", "token", "token_type_hint=refresh_token"),
+            say("app<provider", "200"),
+            say("app>provider", "POST revocation_endpoint", "token", "token_type_hint=access_token"),
+            say("app<provider", "200"),
         )),
     ),
     flow(
@@ -183,13 +186,13 @@ FLOWS: Final[tuple[Flow, ...]] = (
             say("app<provider", "200", "device_code", "user_code", "verification_uri", "expires_in", "interval"),
             say("app>browser", "shows the user_code and where to type it"),
             say("app>provider", "POST token_endpoint", "grant_type=…:device_code", "device_code"),
-            say("app<provider", "400", "authorization_pending", "again after interval seconds"),
+            say("app<provider", "400", "error=authorization_pending", "again after interval seconds"),
             say("browser>provider", "GET verification_uri", "user_code"),
             say("provider", "the human signs in and consents"),
             say("app>provider", "POST token_endpoint", "grant_type=…:device_code", "device_code"),
             say("app<provider", "200", *_TOKENS),
         )),
-        ("exchanging", _AFTER),
+        ("exchanging", _PROFILE),
         ("authenticated", (say("app", "stored, then told: on_login"),)),
     ),
     flow(
@@ -228,7 +231,7 @@ FLOWS: Final[tuple[Flow, ...]] = (
             say("app<provider", "200", "auth_req_id", "expires_in", "interval"),
             say("provider>browser", "asks, and shows the binding_message"),
             say("app>provider", "POST token_endpoint", "grant_type=…:ciba", "auth_req_id"),
-            say("app<provider", "400", "authorization_pending", "again after interval seconds"),
+            say("app<provider", "400", "error=authorization_pending", "again after interval seconds"),
             say("provider<browser", "the human confirms"),
             say("app>provider", "POST token_endpoint", "grant_type=…:ciba", "auth_req_id"),
             say("app<provider", "200", *_TOKENS),

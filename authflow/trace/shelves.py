@@ -131,7 +131,8 @@ class Shelves:
         if going_on:
             return going_on[-1]
         late = [one for one in here.values() if one.ended is not None and at - one.ended < _LATE]
-        return max(late, key=lambda one: one.ended or 0.0) if late else self.start(key, at, "call", "call")
+        last = max(late, key=lambda one: (one.ended or 0.0, one.number), default=None)
+        return last or self.start(key, at, "call", "call")
 
     def start(self, key: Key, at: float, about: str, kind: str) -> Telling:
         here = self.of.setdefault(key, {})

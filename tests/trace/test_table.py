@@ -20,7 +20,8 @@ def test_a_login_is_told_step_by_step() -> None:
 
 def test_a_failed_login_says_which_check_failed_and_what_to_do() -> None:
     text = render(FAILED_LOGIN)
-    assert "error: The ID token's nonce is not that of this login. The answer may be another login's" in text
+    assert "\nerror: The ID token's nonce is not that of this login.\n" in text
+    assert "\nwhat to do: The answer may be another login's; begin again.\n" in text
     assert "✗ nonce of the ID token  expected •••e09d, got •••3c11" in text
 
 
