@@ -34,6 +34,7 @@ class Book:
         self.clock = clock or VirtualClock()
         self.store = store or FaultyStore(self.clock)
         self.told: list[AuthEvent] = []
+        self.dropped: list[tuple[Trigger, State]] = []
         self.seen_in_store: list[State | None] = []
         self.vault = vault or PlaintextVault()
         self.ledger = Ledger(KEY, "session/", self.store, self.clock, self, self.vault)
@@ -51,6 +52,9 @@ class Book:
 
     def _found(self) -> None:
         return
+
+    def _dropped(self, trigger: Trigger, facts: Facts, record: SessionRecord) -> None:
+        self.dropped.append((trigger, record.state))
 
     def other(self) -> Book:
         return Book(self.store, self.clock, self.vault)
@@ -163,6 +167,7 @@ def test_a_late_event_of_another_login_is_dropped(book: Book, facts: dict[str, o
     with pytest.raises(StaleTrigger):
         book.commit(Trigger.REFRESH, **facts)
     assert book.ledger.record.state is State.AUTHENTICATED
+    assert book.dropped == [(Trigger.REFRESH, State.AUTHENTICATED)]
 
 
 # ── races ────────────────────────────────────────────────────────────────────────────────────────────

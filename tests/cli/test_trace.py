@@ -68,6 +68,7 @@ def test_a_failed_sign_in_is_the_last_trace_and_nobody_else_can_read_it(authflow
     shown = authflow("trace", "last", env=env)
     assert "login of acme" in shown.stdout
     assert "failed, by fail" in shown.stdout
+    assert "\nwhat to do: " in shown.stdout
     (file,) = (tmp_path / "state").rglob("traces/*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

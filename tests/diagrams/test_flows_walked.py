@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -147,28 +148,24 @@ async def test_signed_out_by_the_provider(world: World) -> None:
     compare(world, "back-channel-logout", story(session, "logout"))
 
 
-async def test_a_login_on_another_screen(world: World) -> None:
-    session = await known(world, world.manager()["acme"])
-    request = await go(session.begin(agent=DeviceCode()))
-    waiting = world.start(request.wait)
-    await poll(world, waiting, 5)
-    approve(request)
-    await poll(world, waiting, 5)
-    await waiting
-    compare(world, "device", story(session))
+SCREENS: dict[str, tuple[Any, Callable[..., Any], bool]] = {
+    "device": (DeviceCode(), lambda world, request: approve(request), True),
+    "ciba": (CIBA(login_hint="ada", binding_message="TILL-7"), lambda world, request: answer(world), False),
+}
 
 
-async def test_a_login_that_the_phone_confirms(world: World) -> None:
+@pytest.mark.parametrize("flow", SCREENS)
+async def test_a_login_that_another_screen_or_the_phone_confirms(world: World, flow: str) -> None:
+    agent, say, fetch_user = SCREENS[flow]
     session = await known(world, world.manager()["acme"])
-    world.provider.auto = None  # the phone waits for its human
-    agent = CIBA(login_hint="ada", binding_message="TILL-7")
-    request = await go(session.begin(agent=agent, fetch_user=False))
+    world.provider.auto = None  # the human takes a while
+    request = await go(session.begin(agent=agent, fetch_user=fetch_user))
     waiting = world.start(request.wait)
     await poll(world, waiting, 5)
-    answer(world)
+    say(world, request)
     await poll(world, waiting, 5)
     await waiting
-    compare(world, "ciba", story(session))
+    compare(world, flow, story(session))
 
 
 async def test_a_pushed_login_with_bound_tokens(world: World) -> None:

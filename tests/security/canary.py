@@ -60,6 +60,11 @@ class Canary:
         if token is not None:
             self.note(token.access_token, token.refresh_token, token.id_token)
 
+    def note_key(self, jwk: bytes | None) -> None:
+        """The private part of a key."""
+        if jwk is not None:
+            self.note(msgspec.json.decode(jwk)["d"])
+
     def watch(self, source: Callable[[], Iterable[str]]) -> None:
         """Whatever `source()` names at the end is secret."""
         self._sources.append(source)
@@ -225,11 +230,14 @@ class NotingStore(MemoryStore):
             if key.startswith("pending/"):
                 pending = msgspec.msgpack.decode(data, type=Pending)
                 self._canary.note(pending.code_verifier, pending.nonce)
+                self._canary.note_key(pending.dpop_key)
             elif key.startswith("client/"):
                 known = msgspec.msgpack.decode(data, type=ClientInformation)
                 self._canary.note(known.client_secret, known.registration_access_token)
             elif key.startswith(("session/", "attempt/")):
-                self._canary.note_token(msgspec.msgpack.decode(data, type=SessionRecord).token)
+                record = msgspec.msgpack.decode(data, type=SessionRecord)
+                self._canary.note_token(record.token)
+                self._canary.note_key(record.dpop_key)
         self._fail("swap", key)
         return super().swap(key, expected, data, ttl)
 
