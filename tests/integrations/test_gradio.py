@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.real.browser import Chromium
 
 from .browsing import Site, Tab, serving
 
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # a test tells nobody that it runs
 try:
     from authflow.integrations.gradio import Auth
 except MissingExtra as missing:
