@@ -73,7 +73,7 @@ def use_pending(house: House, state: str, now: float) -> Pending | None:
     pending, version = found
     if pending.used_at is not None:
         return None
-    used = replace(pending, used_at=now, code_verifier="", nonce=None)
+    used = replace(pending, used_at=now, code_verifier="", nonce=None, dpop_key=None)
     made = _save(house, key, version, used)
     return pending if isinstance(made, int) else None
 
