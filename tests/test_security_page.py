@@ -19,9 +19,8 @@ def test_every_row_is_there_in_order() -> None:
     assert [int(number) for number, _, _ in ROWS] == list(range(1, ALL + 1))
 
 
-def test_every_row_has_a_test_or_says_why_not() -> None:
-    untested = [int(number) for number, _, tests in ROWS if "test_" not in tests]
-    assert untested == [138]
+def test_every_row_has_a_test() -> None:
+    assert [int(number) for number, _, tests in ROWS if "test_" not in tests] == []
 
 
 def test_every_test_that_is_named_exists() -> None:

@@ -45,7 +45,7 @@ def list_(file: Path | None, as_json: bool) -> None:
     Example:
         authflow providers list
     """
-    with open_workspace(file) as work:
+    with open_workspace(file, sessions=False) as work:
         rows = [
             {"name": provider.name, "label": provider.label, "site": site_of(provider), "register": register(provider)}
             for provider in work.manager.providers.values()
@@ -74,7 +74,7 @@ def show(provider: str, file: Path | None, as_json: bool) -> None:
     Example:
         authflow providers show github
     """
-    with open_workspace(file, only=provider) as work:
+    with open_workspace(file, only=provider, sessions=False) as work:
         settings = work.manager.providers[provider]
         facts = facts_of(settings, work.manager.discover(provider))
     if as_json:

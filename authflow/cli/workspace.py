@@ -115,13 +115,17 @@ class Chosen:
 
 
 @contextmanager
-def open_workspace(file: Path | None = None, *, only: str | None = None) -> Iterator[Workspace]:
+def open_workspace(
+    file: Path | None = None, *, only: str | None = None, sessions: bool = True
+) -> Iterator[Workspace]:
     """The workspace of the configuration at `file`, or of the one that is found; closed at the end.
 
-    With `only`, that provider alone is made: what is wrong with another one does not matter then. Raises
+    With `only`, that provider alone is made: what is wrong with another one does not matter then. Without `sessions`
+    no store is opened, and no sealing key is needed: for what is about the providers alone. Raises
     `ConfigurationError`, `UnknownProvider`, `SealingKeyRequired`.
     """
     from ..manager import SessionManager
+    from ..stores import MemoryStore
 
     config = find_config(file)
     providers, broken = [], {}
@@ -132,9 +136,10 @@ def open_workspace(file: Path | None = None, *, only: str | None = None) -> Iter
             if only is not None:
                 raise
             broken[name] = error
-    store = make_store(config, os.environ)
+    store = make_store(config, os.environ) if sessions else MemoryStore()
     try:
-        with SessionManager(providers, store=store, single_user=True, sealing_key=find_sealing_key()) as manager:
+        key = find_sealing_key() if sessions else None
+        with SessionManager(providers, store=store, single_user=True, sealing_key=key) as manager:
             yield Workspace(config, manager, chosen_accounts(), broken)
     finally:
         store.close()

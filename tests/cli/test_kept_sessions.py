@@ -36,6 +36,18 @@ def rows(told: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["status", "accounts", "refresh acme", "providers list", "providers show acme", "doctor", "trace last",
+     "logout acme"],
+)  # fmt: skip
+def test_in_a_pipe_there_is_no_colour_and_nothing_that_turns(signed_in: Typed, words: str) -> None:
+    told = signed_in(*words.split(" "))
+    said = told.stdout + told.stderr
+    assert said.strip()
+    assert [one for one in said if not one.isprintable() and one != "\n"] == []
+
+
 # ── status ──
 
 

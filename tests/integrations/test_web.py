@@ -155,6 +155,17 @@ def test_what_a_cookie_holds_is_not_what_the_store_knows() -> None:
     assert len(owner_of(secret)) == 32
 
 
+def test_a138_no_cookie_grows_with_what_a_login_carries() -> None:
+    """A browser drops a cookie of over 4,096 bytes in silence. What is long is kept on the server's side."""
+    wide = GitHub("id", "secret", scopes=[f"scope:{number}:{'x' * 40}" for number in range(100)])
+    asked = Asked("GET", f"next=/{'a' * 1_500}")
+    with SessionManager([wide]) as manager:
+        answer = run(Desk(manager, base_url=SITE).login("github", asked))
+    [away] = [value for name, value in answer.headers if name == "Location"]
+    assert len(away) > 4_096
+    assert [len(value) for name, value in answer.headers if name == "Set-Cookie" and len(value) > 256] == []
+
+
 @pytest.mark.parametrize("value", ["", "x", "x.y", ".", f".{'s' * 43}", f"b.{'s' * 42}", f"b.{'ß' * 43}"])
 def test_a_login_cookie_of_anothers_making_is_none(value: str) -> None:
     assert read_login(value) is None
