@@ -27,6 +27,9 @@ from tkinter import ttk
 from authflow.integrations.tk import Protected, SignInButton, UserCard
 
 SECONDS = 20.0
+# Tcl ends the whole process when a window is collected on another thread than its own: a program has one, for as long
+# as it runs, and so these are kept.
+WINDOWS: list[tkinter.Tk] = []
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,7 @@ class Window:
 
     def __init__(self, session: Any, **arguments: Any) -> None:
         self.root = tkinter.Tk()
+        WINDOWS.append(self.root)
         loop = {"loop": arguments["loop"]} if "loop" in arguments else {}
         self.user = UserCard(self.root, session, **loop)
         self.signing = SignInButton(self.root, session, **arguments)
