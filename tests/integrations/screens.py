@@ -9,7 +9,7 @@ from typing import Self
 
 from authflow.integrations.live import Card
 
-PATIENCE = 10.0  # real seconds until a test that waits for another thread fails
+PATIENCE = 30.0  # real seconds until a test that waits for another thread fails
 
 
 class Screen:

@@ -30,7 +30,7 @@ FLAGS = (
 YES = re.compile(r"^(sign in|log in|continue|allow|authorize|approve)\b", re.IGNORECASE)
 NO = re.compile(r"^(deny|cancel)\b", re.IGNORECASE)
 MOST_STEPS = 8
-SECONDS_A_STEP = 15
+SECONDS_A_STEP = 30
 T = TypeVar("T")
 
 
@@ -63,7 +63,7 @@ class Chromium:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What the work gives, waited for."""
-        return self.start(work).result(timeout=60)
+        return self.start(work).result(timeout=90)
 
     async def new_context(self, **settings: Any) -> Any:
         """A fresh profile: no cookies, no history. `settings` are Playwright's."""
@@ -125,7 +125,7 @@ class RealBrowser:
         """After this the final page is there; raises what went wrong on the way."""
         if self._visit is None:
             raise RuntimeError("nobody opened a page in this browser")
-        self._visit.result(timeout=40)
+        self._visit.result(timeout=90)
         return self
 
     def screenshot(self, path: Path) -> None:

@@ -16,7 +16,7 @@ import websockets
 from flet.messaging.protocol import decode_ext_from_msgpack
 
 REGISTER_CLIENT, PATCH_CONTROL, CONTROL_EVENT, UPDATE_PROPS, INVOKE_METHOD, SESSION_CRASHED = range(1, 7)
-PATIENCE = 10.0  # real seconds until a test that waits for another thread fails
+PATIENCE = 30.0  # real seconds until a test that waits for another thread fails
 
 
 class Client:
