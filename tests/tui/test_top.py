@@ -282,7 +282,7 @@ async def test_a_sign_in_that_was_denied_says_so(manager: SessionManager, browse
         await seen.until(seen.notices)
 
         assert "acme" in seen.notices()[0]
-        assert seen.row("acme")["state"].startswith("○ idle")
+        await seen.until(lambda: seen.row("acme")["state"].startswith("○ idle"))
 
 
 async def test_a_sign_in_that_waits_can_be_cancelled(manager: SessionManager, browser: Callable[..., None]) -> None:
