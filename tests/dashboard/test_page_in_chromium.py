@@ -232,7 +232,7 @@ def test_the_detail_shows_the_chart_the_way_and_a_replay(ada, on_page) -> None:
 
     lit, badges, told, off, events = on_page(work)
     assert (lit, badges, off) == ("s-current", 3, 1)
-    assert told.startswith("step ")
+    assert told.startswith("message ")
     assert "Nothing since this dashboard was started" in events
 
 
