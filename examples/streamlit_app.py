@@ -35,10 +35,11 @@ def main() -> None:
         app = application(acme.settings("acme"), base_url)
         server = uvicorn.Server(uvicorn.Config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
+        if HEADLESS:
+            logging.disable(logging.INFO)
         thread.start()
         try:
             if HEADLESS:
-                logging.disable(logging.INFO)
                 visit(base_url)
             else:
                 input(f"open {base_url} in your browser; Enter ends it\n")

@@ -119,6 +119,7 @@ async def test_a_login_that_ended_while_the_store_was_down_is_written_later(worl
     assert session.state is State.IDLE
     store.mend()
     await world.pass_time(2)
+    await world.eventually(lambda: session._run.ledger.unsaved is None)  # on the alarm's own thread
     assert world.manager(store=store)["acme"].state is State.IDLE
 
 
