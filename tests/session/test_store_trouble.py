@@ -276,6 +276,7 @@ async def test_deadlines_are_still_kept_after_the_store_was_down(world: World, s
     assert session.state is State.LOGGED_OUT
     store.mend()
     await world.pass_time(2)
+    await world.eventually(lambda: session._run.ledger.unsaved is None)
     assert world.manager(store=store)["acme"].state is State.LOGGED_OUT
 
 
