@@ -12,7 +12,10 @@ import pytest
 
 from authflow.testing import DevProvider, ScriptedBrowser
 from authflow.testing.served import Served
+from tests.real.browser import Chromium
 
+from . import browsing
+from .browsing import Tab
 from .sites import KINDS, NAMES, Site
 
 
@@ -59,3 +62,18 @@ def ask(browser: ScriptedBrowser | None, method: str, url: str, **more: Any) -> 
     if browser is not None:
         headers["cookie"] = "; ".join(f"{one.name}={one.value}" for one in browser._cookies.jar)
     return httpx.request(method, url, headers=headers, trust_env=False, timeout=20, **more)
+
+
+# ── a page that shows a session, at the `site` of a test's own file ──────────────────────────────────
+
+
+@pytest.fixture
+def ada(chromium: Chromium, site: browsing.Site) -> Iterator[Tab]:
+    with Tab(chromium, site.url) as tab:
+        yield tab.go().press("Sign in with Acme").answer("ada").sees("the books of Ada Lovelace")
+
+
+@pytest.fixture
+def stranger(chromium: Chromium, site: browsing.Site) -> Iterator[Tab]:
+    with Tab(chromium, site.url) as tab:
+        yield tab.go().sees("Not signed in")

@@ -60,12 +60,6 @@ def ada(chromium: Chromium, site: Site) -> Iterator[Tab]:
         yield tab.go().press("Sign in with Acme").answer("ada").sees("ada@example.com")
 
 
-@pytest.fixture
-def stranger(chromium: Chromium, site: Site) -> Iterator[Tab]:
-    with Tab(chromium, site.url) as tab:
-        yield tab.go().sees("Not signed in")
-
-
 def test_a_visitor_signs_in_and_asks_and_signs_out_and_in_again(ada: Tab) -> None:
     ada.press("Ask").sees("Notes of Ada Lovelace")
     ada.reload().sees("ada@example.com")

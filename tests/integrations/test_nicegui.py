@@ -15,7 +15,6 @@ from authflow.integrations.web.cookies import new_secret, owner_of
 from authflow.integrations.web.visit import Visit
 from authflow.providers import GitHub
 from authflow.testing import DevProvider, revoke, signed_in
-from tests.real.browser import Chromium
 
 from .browsing import Site, Tab, serving
 
@@ -66,18 +65,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
         with serving(manager, build) as running:
             yield running
-
-
-@pytest.fixture
-def ada(chromium: Chromium, site: Site) -> Iterator[Tab]:
-    with Tab(chromium, site.url) as tab:
-        yield tab.go().press("Sign in with Acme").answer("ada").sees("the books of Ada Lovelace")
-
-
-@pytest.fixture
-def stranger(chromium: Chromium, site: Site) -> Iterator[Tab]:
-    with Tab(chromium, site.url) as tab:
-        yield tab.go().sees("Not signed in")
 
 
 def test_a_visitor_signs_in_and_sees_what_is_protected_and_signs_out_and_in_again(ada: Tab) -> None:
