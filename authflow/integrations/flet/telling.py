@@ -56,8 +56,12 @@ class Telling:
             self._loop.call_soon_threadsafe(self._deliver, tell)
 
     def _deliver(self, tell: Callable[[], object]) -> None:
+        try:
+            connection = self._page.session.connection
+        except RuntimeError:  # Flet let go of the page: nobody is left to tell
+            return
         self._waiting.append(tell)
-        if self._page.session.connection is not None:
+        if connection is not None:
             self._flush()
         elif not self._hooked:
             self._hooked = True
