@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from .claim_sources import with_claims_of_others
 from .errors import AuthflowError, ConfigurationError, Phase
 from .flows import Directory, ask, exchange, profile_of_claims, verified_claims, with_keys
@@ -22,6 +24,7 @@ from .protocol.authorization import build_authorization_url
 from .protocol.callback import CallbackParams, check_callback
 from .protocol.client_auth import client_moment
 from .protocol.dpop import Binding
+from .protocol.expected import Expected
 from .protocol.jar import build_front_channel, build_request_object, check_hosted, is_object
 from .protocol.messages import Granted, ServerMetadata
 from .protocol.par import build_par_request, is_pushed, read_par_response
@@ -128,12 +131,12 @@ def redeem(
     used. Raises as `flows.exchange` does.
     """
     front: dict[str, Any] | None = None
+    expected = Expected(
+        nonce=pending.nonce, max_age=pending.max_age, acr_values=pending.acr_values, asked_claims=pending.asked_claims
+    )
     if "id_token" in pending.response_type.split():
-        front = yield from verified_claims(
-            provider, metadata, directory, said.id_token or "", now=now, nonce=pending.nonce, code=said.code,
-            max_age=pending.max_age, acr_values=pending.acr_values, asked_claims=pending.asked_claims,
-            state=said.state,
-        )  # fmt: skip
+        in_front = msgspec.structs.replace(expected, code=said.code, front_state=said.state)
+        front = yield from verified_claims(provider, metadata, directory, said.id_token or "", in_front, now=now)
     if front is not None and said.code is None:
         # Without an access token there is no userinfo: the ID token is all that is known, for as long as it is good.
         token = Token(
@@ -150,12 +153,9 @@ def redeem(
         code=said.code or "",
         redirect_uri=pending.redirect_uri,
         code_verifier=pending.code_verifier,
-        nonce=pending.nonce,
+        expected=expected,
         scope=pending.scope,
         now=now,
-        max_age=pending.max_age,
-        acr_values=pending.acr_values,
-        asked_claims=pending.asked_claims,
         front_claims=front,
         resource=pending.resource,
         fetch_user=pending.fetch_user,

@@ -29,7 +29,7 @@ _SECRET_FIELDS = frozenset(
     {
         "access_token", "refresh_token", "id_token", "extra", "token", "nonce", "code_verifier",
         "story", "app_data", "asked_claims", "assertion", "dpop_key", "profile", "claims", "binding", "code",
-        "end_session_url", "unrevoked", "user_code", "device_code",
+        "end_session_url", "unrevoked", "user_code", "device_code", "previous_claims", "front_state",
         "client_secret", "registration_access_token", "initial_access_token", "software_statement",
     }
 )  # fmt: skip

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc import jwk, jwt
 
+from authflow.protocol.expected import Expected
 from authflow.protocol.id_token import verify_id_token
 from authflow.protocol.jwks import read_key
 from authflow.protocol.messages import ServerMetadata
@@ -45,8 +46,9 @@ def main() -> None:
 
     def ours() -> None:
         verify_id_token(
-            provider, metadata, (key,), id_token, now=time.time(), nonce="the-nonce", access_token=access_token
-        )
+            provider, metadata, (key,), id_token, Expected(nonce="the-nonce", access_token=access_token),
+            now=time.time(),
+        )  # fmt: skip
 
     contestants: dict[str, Run] = {
         "the bare RS256 signature": repeat(bare),

@@ -32,6 +32,7 @@ from authflow.flows import (
     refresh,
     revoke,
 )
+from authflow.protocol.expected import Expected
 from authflow.providers.base import Provider
 from authflow.records import Group, Token
 from tests.protocol.issuer import (
@@ -78,10 +79,10 @@ def user(**more):
     return answer({"sub": "user-1", "name": "Ada", **more})
 
 
-def log_in(provider, *answers, directory=None, metadata=METADATA, **changes):
+def log_in(provider, *answers, directory=None, metadata=METADATA, expected=None, nonce=NONCE, **changes):
     given = {
         "code": "code-of-the-attempt", "redirect_uri": "https://app.example/cb", "code_verifier": VERIFIER,
-        "nonce": NONCE, "scope": ["openid"], "now": NOW, **changes,
+        "expected": expected or Expected(nonce=nonce), "scope": ["openid"], "now": NOW, **changes,
     }  # fmt: skip
     return drive(exchange(provider, metadata, directory or Directory(), **given), *answers)
 
@@ -224,7 +225,7 @@ def test_whoever_does_not_want_the_user_asks_for_none():
 def test_an_exchange_is_never_sent_again(failure):
     flow = exchange(
         openid(), METADATA, Directory(), code="c", redirect_uri="https://app.example/cb", code_verifier=VERIFIER,
-        nonce=NONCE, scope=[], now=NOW,
+        expected=Expected(nonce=NONCE), scope=[], now=NOW,
     )  # fmt: skip
     next(flow)
     with pytest.raises(type(failure)) as caught:
@@ -281,8 +282,8 @@ def test_userinfo_about_somebody_else_fails_the_login():
 
 def test_max_age_and_acr_are_obligations():
     id_token = sign(claims(auth_time=NOW - 1000, acr="low"))
-    assert refused(openid(), granted(id_token), keys(), max_age=60).check == "auth_time"
-    assert refused(openid(), granted(id_token), keys(), acr_values=["high"]).check == "acr"
+    for asked, check in ({"max_age": 60}, "auth_time"), ({"acr_values": ["high"]}, "acr"):
+        assert refused(openid(), granted(id_token), keys(), expected=Expected(nonce=NONCE, **asked)).check == check
 
 
 def test_a_malformed_id_token_costs_no_request_for_keys():

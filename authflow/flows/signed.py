@@ -5,9 +5,9 @@ JOSE and its cryptography are loaded when the first of them comes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..protocol.expected import Expected
 from ..protocol.jwe import open_jwt
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Flow
@@ -26,35 +26,18 @@ def verified_claims(
     metadata: ServerMetadata,
     directory: Directory,
     id_token: str,
+    expected: Expected,
     *,
     now: float,
-    nonce: str | None,
-    access_token: str | None = None,
-    code: str | None = None,
-    max_age: float | None = None,
-    acr_values: Sequence[str] = (),
-    previous_claims: Mapping[str, Any] | None = None,
-    asked_claims: Mapping[str, Any] | None = None,
-    state: str | None = None,
-    since: float | None = None,
 ) -> Flow[dict[str, Any]]:
-    """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`).
-
-    `asked_claims` is the `claims` parameter of the request. `state`, for a token that came through the browser: it
-    must then say by its c_hash that the code is its own (OpenID Connect Core §3.3.2.11). `since`: when a login
-    without a nonce began.
-    """
+    """The claims of an ID token, with the keys that are at hand or else fetched (see `with_keys`)."""
     # JOSE and its cryptography are a third of all that authflow imports, and without ID tokens nobody needs them.
     from ..protocol.id_token import verify_id_token
 
     signed = open_id_token(provider, id_token)
 
     def verify(keys: IssuerKeys | None) -> dict[str, Any]:
-        return verify_id_token(
-            provider, metadata, keys.keys if keys else (), signed, now=now, nonce=nonce,
-            access_token=access_token, code=code, max_age=max_age, acr_values=acr_values,
-            previous_claims=previous_claims, asked_claims=asked_claims, state=state, since=since,
-        )  # fmt: skip
+        return verify_id_token(provider, metadata, keys.keys if keys else (), signed, expected, now=now)
 
     return (yield from with_keys(provider, metadata, directory, verify, now))
 

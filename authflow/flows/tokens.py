@@ -17,6 +17,7 @@ from ..errors import AuthflowError, InvalidCall, Phase, Recovery, ValidationFail
 from ..protocol.asked_claims import check_asked_claims
 from ..protocol.client_auth import client_moment
 from ..protocol.dpop import Binding, check_bound
+from ..protocol.expected import Expected
 from ..protocol.messages import Granted, ServerMetadata, TokenResponse
 from ..protocol.revocation import read_revocation_response
 from ..protocol.step import Flow, T
@@ -61,12 +62,9 @@ def exchange(
     code: str,
     redirect_uri: str,
     code_verifier: str,
-    nonce: str | None,
+    expected: Expected,
     scope: Sequence[str],
     now: float,
-    max_age: float | None = None,
-    acr_values: Sequence[str] = (),
-    asked_claims: Mapping[str, Any] | None = None,
     front_claims: Mapping[str, Any] | None = None,
     resource: Sequence[str] = (),
     fetch_user: bool = True,
@@ -75,10 +73,9 @@ def exchange(
 ) -> Flow[Granted]:
     """Tokens for a code, checked, and whose they are.
 
-    `nonce`, `max_age` (seconds), `acr_values` and `asked_claims` are what the authorization request asked for;
-    `front_claims` those of the ID token that came beside the code, whose human it must be; `binding` is the key
-    that the tokens are to be bound to. Raises `WireError`, `OAuthError`, `ResponseInvalid` when no tokens came,
-    `TokensRefused` when they came and a check failed.
+    `expected` is what the authorization request asked for; `front_claims` those of the ID token that came beside the
+    code, whose human it must be; `binding` is the key that the tokens are to be bound to. Raises `WireError`,
+    `OAuthError`, `ResponseInvalid` when no tokens came, `TokensRefused` when they came and a check failed.
     """
     build = partial(
         build_token_request, provider, metadata, code=code, redirect_uri=redirect_uri, code_verifier=code_verifier,
@@ -91,13 +88,9 @@ def exchange(
             metadata,
             directory,
             answer,
-            code=code,
-            nonce=nonce,
+            expected=msgspec.structs.replace(expected, code=code),
             scope=scope,
             now=now,
-            max_age=max_age,
-            acr_values=acr_values,
-            asked_claims=asked_claims,
             front_claims=front_claims,
             fetch_user=fetch_user,
             fetch_groups=fetch_groups,
@@ -112,24 +105,18 @@ def accept(
     directory: Directory,
     answer: TokenResponse,
     *,
+    expected: Expected,
     scope: Sequence[str],
     now: float,
-    code: str | None = None,
-    nonce: str | None = None,
-    max_age: float | None = None,
-    acr_values: Sequence[str] = (),
-    asked_claims: Mapping[str, Any] | None = None,
     front_claims: Mapping[str, Any] | None = None,
     own_claims: Mapping[str, str] | None = None,
-    since: float | None = None,
     fetch_user: bool = True,
     fetch_groups: bool = False,
     binding: Binding | None = None,
 ) -> Flow[Granted]:
     """Tokens that a token endpoint gave, checked, and whose they are; the arguments are those of `exchange`.
 
-    `own_claims`: what the ID token must say, if it says anything there. `since`, for a login without a nonce: when it
-    began. Raises `TokensRefused`.
+    `own_claims`: what the ID token must say, if it says anything there. Raises `TokensRefused`.
     """
     token = to_token(answer, now=now, requested_scope=scope)
     with_tokens = _identify(
@@ -137,15 +124,10 @@ def accept(
         metadata,
         directory,
         token=token,
-        code=code,
-        nonce=nonce,
+        expected=msgspec.structs.replace(expected, access_token=token.access_token),
         now=now,
-        max_age=max_age,
-        acr_values=acr_values,
-        asked_claims=asked_claims or {},
         front_claims=front_claims,
         own_claims=own_claims or {},
-        since=since,
         fetch_user=fetch_user,
         fetch_groups=fetch_groups,
         binding=binding,
@@ -194,10 +176,8 @@ def refresh(
     if not provider.openid or not answer.id_token:
         return granted
 
-    checking = verified_claims(
-        provider, metadata, directory, answer.id_token, now=now, nonce=None,
-        access_token=renewed.access_token, previous_claims=claims,
-    )  # fmt: skip
+    expected = Expected(nonce=None, access_token=renewed.access_token, previous_claims=claims)
+    checking = verified_claims(provider, metadata, directory, answer.id_token, expected, now=now)
     try:
         fresh: dict[str, Any] = yield from _keeping(renewed, checking)
     except TokensRefused as refused:
@@ -273,15 +253,10 @@ def _identify(
     directory: Directory,
     *,
     token: Token,
-    code: str | None,
-    nonce: str | None,
+    expected: Expected,
     now: float,
-    max_age: float | None,
-    acr_values: Sequence[str],
-    asked_claims: Mapping[str, Any],
     front_claims: Mapping[str, Any] | None,
     own_claims: Mapping[str, str],
-    since: float | None,
     fetch_user: bool,
     fetch_groups: bool,
     binding: Binding | None,
@@ -297,11 +272,7 @@ def _identify(
                 hint="Ask for the scope 'openid', and register the client for OpenID Connect.",
                 phase=Phase.VALIDATE,
             )
-        claims = yield from verified_claims(
-            provider, metadata, directory, token.id_token, now=now, nonce=nonce,
-            access_token=token.access_token, code=code, max_age=max_age, acr_values=acr_values,
-            asked_claims=asked_claims, since=since,
-        )  # fmt: skip
+        claims = yield from verified_claims(provider, metadata, directory, token.id_token, expected, now=now)
         _check_agreement(claims, front_claims)
         for name, value in own_claims.items():
             if claims.get(name, value) != value:
@@ -318,7 +289,7 @@ def _identify(
             verifying(asking, provider, metadata, directory, now),
             lambda: profile_of_claims(provider, claims)
         )
-        check_asked_claims(asked_claims, "userinfo", {} if profile is None else profile.data)
+        check_asked_claims(expected.asked_claims or {}, "userinfo", {} if profile is None else profile.data)
     if profile is not None and fetch_groups:
         known = profile
         profile, missing = yield from softly(

@@ -34,6 +34,7 @@ from ..events import AuthEvent
 from ..house import House
 from ..protocol.ciba import REQUEST_CLAIM, fits, read_ping
 from ..protocol.dpop import Binding
+from ..protocol.expected import Expected
 from ..protocol.messages import ServerMetadata, TokenResponse
 from ..protocol.token import to_token
 from ..records import Key, Pending, Polled, SessionRecord
@@ -253,19 +254,23 @@ def _receive(
             ) from None
         raise
     by_phone = pending.grant == polling.CIBA
+    expected = Expected(
+        nonce=None,
+        max_age=pending.max_age,
+        acr_values=pending.acr_values,
+        asked_claims=pending.asked_claims,
+        # A back end's clock is right. A device's may be minutes fast, and its login would be lost to that.
+        since=pending.created_at if by_phone else None,
+    )
     accepting = flows.accept(
         s.provider,
         metadata,
         house.directory,
         answer,
+        expected=expected,
         scope=pending.scope,
         now=run.ledger.now(),
-        max_age=pending.max_age,
-        acr_values=pending.acr_values,
-        asked_claims=pending.asked_claims,
         own_claims={REQUEST_CLAIM: pending.polled.code} if by_phone and pending.polled else {},
-        # A back end's clock is right. A device's may be minutes fast, and its login would be lost to that.
-        since=pending.created_at if by_phone else None,
         fetch_user=pending.fetch_user,
         fetch_groups=pending.fetch_groups,
         binding=binding,

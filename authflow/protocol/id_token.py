@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Recovery, printable
 from .asked_claims import check_asked_claims
+from .expected import Expected
 from .jwks import Key
 from .jwt import (
     audiences,
@@ -43,24 +44,12 @@ def verify_id_token(
     metadata: ServerMetadata,
     keys: Sequence[Key],
     id_token: str,
+    expected: Expected,
     *,
     now: float,
-    nonce: str | None,
-    access_token: str | None = None,
-    code: str | None = None,
-    max_age: float | None = None,
-    acr_values: Sequence[str] = (),
-    previous_claims: Mapping[str, Any] | None = None,
-    asked_claims: Mapping[str, Any] | None = None,
-    state: str | None = None,
-    since: float | None = None,
 ) -> dict[str, Any]:
     """The claims of an ID token, once every check has passed.
 
-    `nonce`, `max_age` (seconds), `acr_values` and `asked_claims` are what the request asked for: each then becomes
-    an obligation. `previous_claims` are those of the login, when the token came with a refresh (§12.2). With
-    `state`, the token came through the browser: a `code` beside it must be the token's own (§3.3.2.11). `since`,
-    where there is no nonce: when this login began; an older token is another one's.
     Raises `ValidationFailed`, or `UnknownKey` when none of `keys` fits.
     """
     header, payload = read_segments(id_token)
@@ -71,17 +60,17 @@ def verify_id_token(
     check_issuer(provider, metadata, claims)
     check_subject(claims)
     check_audience(provider, claims)
-    check_nonce(provider, claims, nonce)
-    check_hash(claims, "at_hash", access_token, alg)
-    check_hash(claims, "c_hash", code, alg, demanded=state is not None)
-    check_hash(claims, "s_hash", state, alg)
-    check_authentication(claims, now=now, leeway=provider.leeway, max_age=max_age, acr_values=acr_values)
-    check_asked_claims(asked_claims or {}, "id_token", claims)
+    check_nonce(provider, claims, expected.nonce)
+    check_hash(claims, "at_hash", expected.access_token, alg)
+    check_hash(claims, "c_hash", expected.code, alg, demanded=expected.front_state is not None)
+    check_hash(claims, "s_hash", expected.front_state, alg)
+    check_authentication(provider, claims, expected, now)
+    check_asked_claims(expected.asked_claims or {}, "id_token", claims)
     check_required(provider, claims)
-    if previous_claims:
-        check_continuity(claims, previous_claims)
+    if expected.previous_claims:
+        check_continuity(claims, expected.previous_claims)
     # Last: a refresh overlooks what only this machine's clock says, and must know that nothing else is wrong.
-    check_times(claims, now=now, leeway=provider.leeway, since=since)
+    check_times(claims, now=now, leeway=provider.leeway, since=expected.since)
     return claims
 
 
@@ -124,10 +113,9 @@ def check_hash(
     passed(name, "ID token")
 
 
-def check_authentication(
-    claims: Mapping[str, Any], *, now: float, leeway: float, max_age: float | None, acr_values: Sequence[str]
-) -> None:
+def check_authentication(provider: Provider, claims: Mapping[str, Any], expected: Expected, now: float) -> None:
     """§3.1.3.7 (12, 13): how and when the human proved who they are, where that was asked."""
+    max_age, leeway, wanted = expected.max_age, provider.leeway, expected.acr_values
     if claims.get("auth_time") is not None or max_age is not None:
         auth_time = moment(claims, "auth_time")
         if max_age is not None and not -leeway <= now - auth_time <= max_age + leeway:
@@ -138,7 +126,7 @@ def check_authentication(
                 recovery=Recovery.STEP_UP,
             )
         passed("auth_time", "ID token")
-    wanted = acr_values.split() if isinstance(acr_values, str) else acr_values
+    wanted = wanted.split() if isinstance(wanted, str) else wanted
     if wanted and claims.get("acr") not in wanted:
         raise failed(
             "acr",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import OctKey, RSAKey
 
 from authflow.errors import Phase, Recovery, ValidationFailed
+from authflow.protocol.expected import Expected
 from authflow.protocol.id_token import verify_id_token
 from authflow.protocol.jwt import LONGEST_JWT, UnknownKey
 
@@ -17,8 +18,9 @@ from .issuer import ISSUER, METADATA, NONCE, NOW, claims, ec, forge, half_hash, 
 
 
 def verify(id_token, provider=None, keys=None, metadata=METADATA, **changes):
-    given = {"now": NOW, "nonce": NONCE, **changes}
-    return verify_id_token(provider or openid(), metadata, public(rsa()) if keys is None else keys, id_token, **given)
+    expected = Expected(**{"nonce": NONCE, **changes})
+    keys = public(rsa()) if keys is None else keys
+    return verify_id_token(provider or openid(), metadata, keys, id_token, expected, now=NOW)
 
 
 def refused(id_token, *args, **changes):

@@ -21,6 +21,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from authflow import flows
+from authflow.protocol.expected import Expected
 from authflow.protocol.step import Flow, Fresh
 from authflow.providers import Provider
 from authflow.records import Token
@@ -165,7 +166,7 @@ def login(provider: Provider, *, scope: tuple[str, ...] | None = None, **options
         "code": "the-code",
         "redirect_uri": "http://127.0.0.1:4000" + provider.callback_path,
         "code_verifier": VERIFIER,
-        "nonce": NONCE if provider.openid else None,
+        "expected": Expected(nonce=NONCE if provider.openid else None),
         "scope": provider.requested_scopes() if scope is None else scope,
         "now": NOW,
         **options,

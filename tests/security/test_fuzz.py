@@ -29,6 +29,7 @@ from authflow.protocol.challenge import read_challenges, read_resource_challenge
 from authflow.protocol.ciba import read_ciba_response, read_ping
 from authflow.protocol.device import read_device_response
 from authflow.protocol.discovery import read_metadata
+from authflow.protocol.expected import Expected
 from authflow.protocol.id_token import verify_id_token
 from authflow.protocol.introspection import read_introspection_response
 from authflow.protocol.jwe import encrypt_jwt
@@ -340,11 +341,8 @@ def _header(changes: Mapping[str, str]) -> str:
 @fuzzed
 @given(_TOKENS)
 def test_an_id_token_and_a_logout_token_are_verified_or_refused(came: Any) -> None:
-    keys = public(rsa())
-    holds(
-        lambda: verify_id_token(openid(), METADATA, keys, came, now=NOW, nonce=NONCE, access_token="at", max_age=60),
-        len(str(came)),
-    )
+    keys, expected = public(rsa()), Expected(nonce=NONCE, access_token="at", max_age=60)
+    holds(lambda: verify_id_token(openid(), METADATA, keys, came, expected, now=NOW), len(str(came)))
     holds(lambda: verify_logout_token(openid(), METADATA, keys, came, now=NOW), len(str(came)))
 
 
