@@ -1,6 +1,6 @@
 """The same small application in every framework, served by a real server: what `tests/integrations` visits.
 
-    /       the name of whoever is signed in, or "nobody"
+    /       the name of whoever is signed in, or "nobody"; or `page`, which asks for it
     /me     the same, for those who are signed in only; /café too
     /api    the development provider's API, behind the cookie
 """
@@ -32,10 +32,10 @@ def name_of(session: Any) -> str:
 
 
 @contextmanager
-def starlette(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+def starlette(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
     from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import HTMLResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     from authflow.integrations.starlette import Auth
@@ -46,7 +46,7 @@ def starlette(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
             auth.proxy("/api", to=to, provider="acme")
 
         async def home(request: Request) -> Response:
-            return PlainTextResponse(name_of(await auth.optional(request)))
+            return HTMLResponse(page) if page else PlainTextResponse(name_of(await auth.optional(request)))
 
         async def me(request: Request) -> Response:
             return PlainTextResponse(name_of(await auth.required(request)))
@@ -54,14 +54,14 @@ def starlette(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         pages = [Route("/", home), Route("/me", me), Route("/café", me)]
         return Starlette(routes=[*pages, *auth.routes], lifespan=auth.lifespan), auth
 
-    with on_loop(manager, build) as site:
+    with on_loop(manager, build, port) as site:
         yield site
 
 
 @contextmanager
-def fastapi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+def fastapi(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
     from fastapi import Depends, FastAPI
-    from fastapi.responses import PlainTextResponse
+    from fastapi.responses import HTMLResponse, PlainTextResponse
 
     from authflow.integrations.fastapi import Auth
 
@@ -73,9 +73,9 @@ def fastapi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         app.include_router(auth.router)
         optional, required = Depends(auth.optional), Depends(auth.required)
 
-        @app.get("/", response_class=PlainTextResponse)
+        @app.get("/", response_class=HTMLResponse if page else PlainTextResponse)
         async def home(session: Any = optional) -> str:
-            return name_of(session)
+            return page or name_of(session)
 
         @app.get("/café", response_class=PlainTextResponse)
         @app.get("/me", response_class=PlainTextResponse)
@@ -84,12 +84,12 @@ def fastapi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
 
         return app, auth
 
-    with on_loop(manager, build) as site:
+    with on_loop(manager, build, port) as site:
         yield site
 
 
 @contextmanager
-def quart(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+def quart(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
     from quart import Quart
 
     from authflow.integrations.quart import Auth
@@ -103,7 +103,7 @@ def quart(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
 
         @app.get("/")
         async def home() -> str:
-            return name_of(await auth.session())
+            return page or name_of(await auth.session())
 
         @app.get("/café")
         @app.get("/me")
@@ -113,12 +113,12 @@ def quart(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
 
         return app, auth
 
-    with on_loop(manager, build) as site:
+    with on_loop(manager, build, port) as site:
         yield site
 
 
 @contextmanager
-def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+def flask(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
     from flask import Flask
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -129,7 +129,7 @@ def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
             return
 
     app = Flask(__name__)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
     auth = Auth(manager, base_url=url, **settings)
     if to is not None:
@@ -138,7 +138,7 @@ def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
 
     @app.get("/")
     def home() -> str:
-        return name_of(auth.session())
+        return page or name_of(auth.session())
 
     @app.get("/café")
     @app.get("/me")
@@ -150,19 +150,21 @@ def flask(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
         yield Site(manager, url, auth)
 
 
-def django(manager: Any, to: str | None, **settings: Any) -> AbstractContextManager[Site]:
+def django(
+    manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any
+) -> AbstractContextManager[Site]:
     """Under ASGI."""
     from django.core.handlers.asgi import ASGIHandler
 
     def build(url: str) -> tuple[Any, Any]:
-        auth = django_urls(manager, url, to, settings)
+        auth = django_urls(manager, url, to, page, settings)
         return ASGIHandler(), auth
 
-    return on_loop(manager, build)
+    return on_loop(manager, build, port)
 
 
 @contextmanager
-def django_wsgi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]:
+def django_wsgi(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
     """Under Django's own server."""
     from django.core.handlers.wsgi import WSGIHandler
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
@@ -171,9 +173,9 @@ def django_wsgi(manager: Any, to: str | None, **settings: Any) -> Iterator[Site]
         def log_message(self, format: str, *args: Any) -> None:
             return
 
-    server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet)
+    server = ThreadedWSGIServer(("127.0.0.1", port), Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
-    auth = django_urls(manager, url, to, settings)
+    auth = django_urls(manager, url, to, page, settings)
     server.set_app(WSGIHandler())
     with on_threads(server, auth):
         yield Site(manager, url, auth)
@@ -226,7 +228,7 @@ def configure_django() -> None:
         django.setup()
 
 
-def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]) -> Any:
+def django_urls(manager: Any, url: str, to: str | None, page: str, settings: dict[str, Any]) -> Any:
     configure_django()
 
     from django.http import HttpResponse
@@ -241,7 +243,7 @@ def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]
     if inspect.iscoroutinefunction(manager.close):
 
         async def home(request: Any) -> Any:
-            return HttpResponse(name_of(await request.authflow.asession()))
+            return HttpResponse(page or name_of(await request.authflow.asession()))
 
         @auth.login_required
         async def me(request: Any) -> Any:
@@ -249,7 +251,7 @@ def django_urls(manager: Any, url: str, to: str | None, settings: dict[str, Any]
     else:
 
         def home(request: Any) -> Any:
-            return HttpResponse(name_of(request.authflow.session))
+            return HttpResponse(page or name_of(request.authflow.session))
 
         @auth.login_required
         def me(request: Any) -> Any:
@@ -277,7 +279,7 @@ def on_threads(server: Any, auth: Any) -> Iterator[None]:
 
 
 @contextmanager
-def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]]) -> Iterator[Site]:
+def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]], port: int = 0) -> Iterator[Site]:
     """An ASGI application under uvicorn; it ends on the loop that it ran on."""
     app: Any = None
     loops: list[asyncio.AbstractEventLoop] = []
@@ -287,7 +289,7 @@ def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]]) -> Iterator[S
             loops.append(asyncio.get_running_loop())
         await app(scope, receive, send)
 
-    served = Served(outer)
+    served = Served(outer, port)
     app, auth = build(served.url)
     served.start()
     try:

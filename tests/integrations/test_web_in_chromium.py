@@ -1,12 +1,17 @@
-"""The page of the examples (examples/web_page.html) on FastAPI, in a real browser: what a human sees is the truth."""
+"""The page of the examples (examples/web_page.html), in a real browser: what a human sees is the truth.
+
+The stories of a login run in every framework, the colours taking turns; what is the page's own, in one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -15,17 +20,16 @@ import pytest
 pytest.importorskip("fastapi", reason="pip install 'authflow-sessions[fastapi]'")
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from authflow import AsyncSessionManager, SessionManager
-from authflow.integrations.fastapi import Auth
 from authflow.stores import SQLiteStore
 from authflow.testing import DevProvider, VirtualClock
 from authflow.testing.served import Served
 from tests.real.browser import Chromium
 from tests.test_examples import ROOT
 
-from .sites import Site, on_loop
+from . import sites
 
 PAGE = ROOT / "examples" / "web_page.html"
 AXE = ROOT / "tests" / "real" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,32 +37,31 @@ Work = Callable[..., Awaitable[Any]]
 SIGNED_IN, SIGNED_OUT = "Hello Ada Lovelace", "Nobody is signed in here."
 
 
+ONE = (sites.fastapi, AsyncSessionManager)
+EACH = (
+    ONE, (sites.quart, SessionManager), (sites.flask, SessionManager), (sites.django, AsyncSessionManager),
+    (sites.django_wsgi, SessionManager),
+)  # fmt: skip
+in_every_framework = pytest.mark.parametrize("scene", EACH, ids=[one[0].__name__ for one in EACH], indirect=True)
+
+
 class Scene:
     """A provider, sites and people with a browser each."""
 
-    def __init__(self, chromium: Chromium, stack: ExitStack) -> None:
+    def __init__(self, chromium: Chromium, stack: ExitStack, framework: Any, kind: Any) -> None:
         self._chromium = chromium
         self._stack = stack
+        self._framework = framework
+        self._kind = kind
         self.dev = stack.enter_context(DevProvider(label="Acme", algorithm="ES256").serve())
 
     def site(
-        self,
-        kind: Any = AsyncSessionManager,
-        stack: ExitStack | None = None,
-        stream_seconds: float = 20.0,
-        **settings: Any,
-    ) -> Site:
-        manager = kind([self.dev.settings("acme")], **settings)
-
-        def build(url: str) -> tuple[Any, Auth]:
-            auth = Auth(manager, base_url=url, stream_seconds=stream_seconds)
-            auth.proxy("/api", to=f"{self.dev.url}/api")
-            app = FastAPI()
-            app.include_router(auth.router)
-            app.add_api_route("/", lambda: FileResponse(PAGE))
-            return app, auth
-
-        return (stack or self._stack).enter_context(on_loop(manager, build))
+        self, stack: ExitStack | None = None, port: int = 0, stream_seconds: float = 20.0, **settings: Any
+    ) -> sites.Site:
+        manager = self._kind([self.dev.settings("acme")], **settings)
+        page = PAGE.read_text(encoding="utf-8")
+        made = self._framework(manager, f"{self.dev.url}/api", page=page, port=port, stream_seconds=stream_seconds)
+        return (stack or self._stack).enter_context(made)
 
     def visit(self, work: Work, *arguments: Any, people: int = 1) -> Any:
         """Runs `work(page, …)` with a page for each of so many people."""
@@ -75,9 +78,13 @@ class Scene:
 
 
 @pytest.fixture
-def scene(chromium: Chromium) -> Iterator[Scene]:
+def scene(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    framework, kind = getattr(request, "param", ONE)
+    name = framework.__name__.partition("_")[0]
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is needed: pip install 'authflow-sessions[{name}]'")
     with ExitStack() as stack:
-        yield Scene(chromium, stack)
+        yield Scene(chromium, stack, framework, kind)
 
 
 async def see(page: Any, text: str) -> None:
@@ -110,9 +117,9 @@ async def sign_in(page: Any, url: str, user: str = "ada") -> None:
     await see(page, "Hello ")
 
 
-@pytest.mark.parametrize("kind", [AsyncSessionManager, SessionManager])
-def test_a_human_signs_in_reloads_is_signed_out_elsewhere_and_signs_in_again(scene: Scene, kind: Any) -> None:
-    site = scene.site(kind)
+@in_every_framework
+def test_a_human_signs_in_reloads_is_signed_out_elsewhere_and_signs_in_again(scene: Scene) -> None:
+    site = scene.site()
 
     async def story(page: Any) -> None:
         await page.goto(site.url)
@@ -179,6 +186,7 @@ def test_no_token_is_in_the_browser_and_the_api_answers(scene: Scene) -> None:
     assert [one for one in tokens if one in text] == []
 
 
+@in_every_framework
 def test_whoever_says_no_reads_it_and_the_way_on_works(scene: Scene) -> None:
     site = scene.site()
 
@@ -195,6 +203,7 @@ def test_whoever_says_no_reads_it_and_the_way_on_works(scene: Scene) -> None:
     scene.visit(story)
 
 
+@in_every_framework
 def test_a_provider_that_is_down_is_told_and_the_way_back_works(scene: Scene) -> None:
     site = scene.site()
     scene.dev.fail_next("metadata", 503)
@@ -226,6 +235,7 @@ def test_a_login_that_takes_too_long_says_so(scene: Scene) -> None:
     scene.visit(story)
 
 
+@in_every_framework
 def test_a_tab_that_is_closed_in_mid_login_and_a_second_one_that_is_not(scene: Scene) -> None:
     site = scene.site()
 
@@ -241,6 +251,7 @@ def test_a_tab_that_is_closed_in_mid_login_and_a_second_one_that_is_not(scene: S
     scene.visit(story)
 
 
+@in_every_framework
 def test_two_people_never_see_each_other_and_a_stolen_link_gets_nowhere(scene: Scene) -> None:
     site = scene.site()
 
@@ -261,29 +272,21 @@ def test_two_people_never_see_each_other_and_a_stolen_link_gets_nowhere(scene: S
     scene.visit(story, people=2)
 
 
+@in_every_framework
 def test_a_server_that_restarts_while_the_human_is_at_the_provider(scene: Scene, tmp_path: Any) -> None:
     store = partial(SQLiteStore, tmp_path / "sessions.db")
 
-    async def begin(page: Any, url: str) -> str:
-        await go_to_acme(page, url)
-        return str(page.url)
-
-    async def whole(page: Any) -> None:
-        import asyncio
-
+    async def story(page: Any) -> None:
         with ExitStack() as first:
-            site = await asyncio.to_thread(scene.site, stack=first, store=store(), sealing_key=bytes(32))
-            url = site.url
-            await begin(page, url)
+            site = await asyncio.to_thread(scene.site, first, store=store(), sealing_key=bytes(32))
+            await go_to_acme(page, site.url)
             await asyncio.to_thread(first.close)
-        with pytest.MonkeyPatch.context() as patch:
-            # The next one takes the same port, as a restarted server does.
-            patch.setattr("tests.integrations.sites.Served", partial(Served, port=int(url.rpartition(":")[2])))
-            await asyncio.to_thread(scene.site, store=store(), sealing_key=bytes(32))
+        port = int(site.url.rpartition(":")[2])
+        await asyncio.to_thread(scene.site, port=port, store=store(), sealing_key=bytes(32))
         await allow(page)
         await see(page, SIGNED_IN)
 
-    scene.visit(whole)
+    scene.visit(story)
 
 
 def test_another_sites_page_can_neither_sign_out_nor_call_the_api(scene: Scene) -> None:
