@@ -33,6 +33,16 @@ SURE_SECONDS = 0.1  # so long the wall clock is not asked again whether a token 
 OBSERVERS: list[Callable[[AuthEvent], object]] = []
 
 
+def key_of(store_key: str) -> Key | None:
+    """The session that a store's key belongs to; None for a key of another kind, or of another's making."""
+    if not store_key.startswith(SESSION):
+        return None
+    try:
+        return Key.parse(store_key.removeprefix(SESSION))
+    except ValueError:
+        return None
+
+
 class House:
     """What the sessions of one manager share: providers, store, clock, signals, shell."""
 

@@ -19,7 +19,7 @@ from .drive import AsyncShell, Recorder, SyncShell, closed_error
 from .errors import ConfigurationError, ErrorInfo, StoreError, UnknownProvider
 from .events import AuthEvent, Origin
 from .forks import Renewed, mind_forks
-from .house import SESSION, House
+from .house import SESSION, House, key_of
 from .owners import Owner, S, Sessions
 from .providers.base import Provider
 from .records import Key
@@ -224,16 +224,6 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
             )
         found[provider.name] = provider
     return found
-
-
-def key_of(store_key: str) -> Key | None:
-    """The session that a store's key belongs to; None for a key of another kind, or of another's making."""
-    if not store_key.startswith(SESSION):
-        return None
-    try:
-        return Key.parse(store_key.removeprefix(SESSION))
-    except ValueError:
-        return None
 
 
 def look_at(session: SessionCore) -> bool:

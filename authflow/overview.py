@@ -5,7 +5,8 @@ in a terminal.
     for row in view.rows:
         print(row.provider, row.state, row.tone, row.life(view.at))
 
-It is made of `manager.snapshot()` and nothing else, so it is data that may be sent as it is: no token is in it.
+It is made of `manager.snapshot()`, or of one session's part of it, and nothing else, so it is data that may be sent
+as it is: no token is in it.
 
 Rule 1: what a human has to look at is decided here (`broken`, `tone`, `next_step`), in one way for all screens.
 Rule 2: no text in it can move a terminal's cursor or turn the direction of a line, whoever wrote it.
@@ -23,7 +24,9 @@ import msgspec
 
 from .chart import LIVE, PENDING, State
 from .errors import Recovery, printable
+from .reading import ReadableSession
 from .records import Key
+from .snapshot import snapshot_of
 
 LONGEST_NAME: Final = 120
 LONGEST_TEXT: Final = 512
@@ -69,8 +72,9 @@ class SessionRow(msgspec.Struct, frozen=True):
     """One session, as a screen shows it. Times are seconds since the epoch, lifetimes seconds.
 
     `id` is `row_id(session.key)`; `host` the issuer's. `attempt`: the state of a sign-in beside the live session.
-    `renews_at`: from when on whoever asks for the token has it renewed. `refreshed_here`: by this process; None: never
-    yet. `clock_skew`: how far the provider's clock is ahead. `next_step` is what a human should do, "" for nothing.
+    `renews_at`: from when on whoever asks for the token has it renewed; `ahead`: without anybody asking.
+    `refreshed_here`: by this process; None: never yet. `clock_skew`: how far the provider's clock is ahead.
+    `next_step` is what a human should do, "" for nothing.
     """
 
     id: str
@@ -95,6 +99,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     renewable: bool
     refreshed_at: float | None
     renews_at: float | None
+    ahead: bool
     failures: int
     refreshed_here: bool | None
     scopes: tuple[str, ...]
@@ -151,6 +156,11 @@ def look(snapshot: Iterable[Mapping[str, Any]], now: float) -> Overview:
     )
 
 
+def row_of_session(session: ReadableSession) -> SessionRow:
+    """The row of one session as it is now. It may read the store."""
+    return row_of(snapshot_of(session))
+
+
 def row_of(facts: Mapping[str, Any]) -> SessionRow:
     """The row of one dict of `manager.snapshot()`."""
     error, state = facts["error"] or {}, State(facts["state"])
@@ -177,6 +187,7 @@ def row_of(facts: Mapping[str, Any]) -> SessionRow:
         renewable=facts["renewable"],
         refreshed_at=facts["refreshed_at"],
         renews_at=facts["renews_at"],
+        ahead=facts["renewed_ahead"],
         failures=facts["failures"],
         refreshed_here=facts["refreshed_here"],
         scopes=tuple(map(_name, facts["scopes"])),

@@ -50,6 +50,7 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "refreshed_at": record.refreshed_at,
         "retry_at": record.retry_at,
         "renews_at": _renews_at(session, record),
+        "renewed_ahead": session._house.fresh_ahead,
         "failures": record.failures,
         "refreshed_here": None if record.refresher is None else record.refresher == session._house.process,
         "scopes": list(granted),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from authflow import SessionManager
-from authflow.overview import Action, SessionRow, Tone, look, row_id
+from authflow.overview import Action, SessionRow, Tone, look, row_id, row_of_session
 from authflow.providers import GitHub, OpenIDConnect
 from authflow.testing import VirtualClock, expire, fail_next_refresh, revoke, signed_in
 
@@ -51,6 +51,15 @@ def test_a_live_session_is_good_and_tells_how_much_life_is_left(manager: Session
     assert found.actions == (
         Action.REFRESH, Action.SIGN_OUT_HERE, Action.SIGN_OUT_AND_REVOKE, Action.SIGN_OUT_EVERYWHERE
     )  # fmt: skip
+
+
+def test_a_row_tells_whether_its_token_is_renewed_without_anybody_asking(
+    manager: SessionManager, clock: VirtualClock
+) -> None:
+    assert not row(manager, clock).ahead
+    manager.keep_fresh()
+    assert row(manager, clock).ahead
+    assert row_of_session(manager["github"]) == row(manager, clock)
 
 
 def test_the_next_renewal_is_told_ahead_of_the_tokens_end(manager: SessionManager, clock: VirtualClock) -> None:

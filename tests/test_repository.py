@@ -18,6 +18,7 @@ from authflow.errors import MissingExtra
 from tests.conftest import REWRITTEN
 
 ROOT = Path(__file__).parent.parent
+OF_OTHERS = {"_asdict", "_fields", "_replace", "_fetch_user", "_fetch_groups", "_trigger_event"}  # namedtuple's, Flet's
 DEMO = "python3 -m venv .venv && .venv/bin/pip install '.[demo]' && .venv/bin/authflow demo"
 TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/python -m pytest"
 
@@ -45,6 +46,16 @@ def lines_of(path: Path) -> Iterator[tuple[str, str]]:
 
 def asserts_in(path: Path) -> list[int]:
     return [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Assert)]
+
+
+def private_parts_seen(path: Path) -> list[str]:
+    """`thing._part` in a file that has no such part itself."""
+    tree = ast.parse(path.read_bytes())
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")]
+    own = {node.attr for node in names if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")}
+    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    foreign = [node for node in names if node.attr not in own | OF_OTHERS and not node.attr.startswith("__")]
+    return [f"{node.lineno}: {node.attr}" for node in foreign]
 
 
 def modules() -> list[str]:
@@ -84,6 +95,13 @@ def test_test_helpers_have_no_assert_because_python_o_drops_it_there_too() -> No
 def test_every_file_of_the_library_begins_with_its_idea() -> None:
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "authflow").rglob("*.py")}
     assert [str(path) for path, text in sources.items() if text and not ast.get_docstring(ast.parse(text))] == []
+
+
+def test_a_guest_reads_no_private_attribute_of_what_it_visits() -> None:
+    """What a guest needs has a public name. (`testing/sessions.py` makes states that no login leads to: it may.)"""
+    rooms = (ROOT / "authflow" / guest for guest in ("cli", "dashboard", "integrations", "tui"))
+    guests = [path for room in rooms for path in room.rglob("*.py")]
+    assert {str(path): seen for path in guests if (seen := private_parts_seen(path))} == {}
 
 
 @pytest.mark.parametrize("name", modules())

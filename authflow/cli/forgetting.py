@@ -49,8 +49,7 @@ def forget_unreadable(file: Path | None, provider: str | None, account: str | No
 
 
 def _stored(store: Store) -> list[Key]:
-    from ..house import SESSION
-    from ..managing import key_of
+    from ..house import SESSION, key_of
 
     found = [key_of(name) for name in store.keys(SESSION)]
     return sorted(key for key in found if key is not None and not key.owner)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..chart import CHART
 from ..errors import AuthflowError, StoreError, printable
 from ..events import AuthEvent
+from ..house import key_of
 from ..manager import AsyncSessionManager, SessionManager
-from ..managing import key_of
 from ..overview import row_id
 from ..reading import ReadableSession
 from ..records import Key

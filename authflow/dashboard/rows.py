@@ -1,4 +1,4 @@
-"""One session as the page gets it: the row of `authflow.overview`, and what only the page asks beside that.
+"""One session as the page gets it: the row of `authflow.overview`, as JSON has it.
 
 Rule: nothing here asks a provider; it may read the store.
 """
@@ -10,15 +10,14 @@ from typing import Any
 import msgspec
 
 from ..chart import State
-from ..overview import row_of
+from ..overview import row_of_session
 from ..reading import ReadableSession
-from ..snapshot import snapshot_of
 
 
 def page_row(session: ReadableSession) -> dict[str, Any]:
-    """The row as JSON types. `ahead`: its token is renewed without anybody asking."""
-    row: dict[str, Any] = msgspec.to_builtins(row_of(snapshot_of(session)))
-    return {**row, "ahead": session._house.fresh_ahead}
+    """The row as JSON types."""
+    row: dict[str, Any] = msgspec.to_builtins(row_of_session(session))
+    return row
 
 
 def is_shown(row: dict[str, Any]) -> bool:
