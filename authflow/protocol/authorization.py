@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import MissingEndpoint
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .pkce import code_challenge
-from .urls import add_query, check_endpoint, check_redirect_uri
+from .urls import add_query, check_redirect_uri
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -79,13 +79,8 @@ def build_authorization_url(
     provider: Provider, metadata: ServerMetadata, request: Mapping[str, str | tuple[str, ...]]
 ) -> str:
     """The URL to send the browser to. Raises `MissingEndpoint`, `InsecureURL`."""
-    if not metadata.authorization_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no authorization_endpoint is known.",
-            hint="Set authorization_endpoint=, or an issuer with discovery.",
-        )
-    endpoint = check_endpoint(
-        metadata.authorization_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    endpoint = endpoint_of(
+        provider, metadata, "authorization_endpoint", hint="Set authorization_endpoint=, or an issuer with discovery."
     )
     url = add_query(endpoint, request)
     return f"{url}#{provider.authorization_fragment}" if provider.authorization_fragment else url

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from ..errors import CallbackRejected, ConfigurationError, MissingEndpoint, Phase, ResponseInvalid
+from ..errors import CallbackRejected, ConfigurationError, Phase, ResponseInvalid
 from .client_auth import authenticate_client
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import decode_object, read_object
 from .step import Limits, Moment, build_request
 from .terms import Terms, read_terms
 from .token import build_grant_request, grant_text
-from .urls import check_endpoint
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -45,19 +45,17 @@ def build_ciba_request(
     resource: Sequence[str] = (),
 ) -> httpx.Request:
     """§7.1: `params` hold exactly one hint, and what else is asked. Raises `ConfigurationError`, `MissingEndpoint`."""
-    if not metadata.backchannel_authentication_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no backchannel_authentication_endpoint is known.",
-            hint="This provider asks nobody on their phone; use another agent.",
-            phase=Phase.AUTHORIZE,
-        )
+    endpoint = endpoint_of(
+        provider,
+        metadata,
+        "backchannel_authentication_endpoint",
+        hint="This provider asks nobody on their phone; use another agent.",
+        phase=Phase.AUTHORIZE,
+    )
     if sum(bool(params.get(name)) for name in HINTS) != 1:
         raise ConfigurationError(
             "Exactly one hint must say whom to ask.", hint=f"Give one of {', '.join(HINTS)} (CIBA Core §7.1)."
         )
-    endpoint = check_endpoint(
-        metadata.backchannel_authentication_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
-    )
     wanted = dict.fromkeys(("openid", *scope))
     form = {**params, "scope": provider.scope_separator.join(wanted)}
     if resource:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import msgspec
 
-from ..errors import MissingEndpoint, OAuthError, Phase, ResponseInvalid, oauth_error, printable
+from ..errors import OAuthError, Phase, ResponseInvalid, oauth_error, printable
 from ..records import Redacted
 from .client_auth import authenticate_client
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import read_object
 from .step import Limits, Moment, build_request
@@ -55,14 +56,12 @@ def build_device_request(
 
     Raises `MissingEndpoint` for a provider without this grant, `InsecureURL`.
     """
-    if not metadata.device_authorization_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no device_authorization_endpoint is known.",
-            hint="This provider has no sign-in by code; use agent=Paste(), or set the endpoint if it has one.",
-            phase=Phase.AUTHORIZE,
-        )
-    endpoint = check_endpoint(
-        metadata.device_authorization_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    endpoint = endpoint_of(
+        provider,
+        metadata,
+        "device_authorization_endpoint",
+        hint="This provider has no sign-in by code; use agent=Paste(), or set the endpoint if it has one.",
+        phase=Phase.AUTHORIZE,
     )
     form = {**provider.device_params, **params}
     if scope:

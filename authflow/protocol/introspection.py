@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import msgspec
 
-from ..errors import MissingEndpoint, Phase, ResponseInvalid
+from ..errors import Phase, ResponseInvalid
 from ..records import Redacted
 from .client_auth import authenticate_client
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import error_of, read_object
 from .step import Limits, Moment, build_request
-from .urls import check_endpoint
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -51,13 +51,7 @@ def build_introspection_request(
     signed: bool = False,
 ) -> httpx.Request:
     """RFC 7662 §2.1. `signed` asks for a JWT (RFC 9701 §4). Raises `MissingEndpoint`, `InsecureURL`."""
-    if not metadata.introspection_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no introspection_endpoint is known.", hint="This provider has no introspection."
-        )
-    endpoint = check_endpoint(
-        metadata.introspection_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
-    )
+    endpoint = endpoint_of(provider, metadata, "introspection_endpoint", hint="This provider has no introspection.")
     headers = {"accept": SIGNED} if signed else {}
     form, headers = authenticate_client(
         provider, metadata, {"token": token, "token_type_hint": token_type_hint}, headers, moment

@@ -17,11 +17,11 @@ from joserfc import jwk
 from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode
 
-from ..errors import MissingEndpoint, Phase, ResponseInvalid
+from ..errors import Phase, ResponseInvalid
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import read_object
 from .step import DOCUMENT_BYTES, Limits, build_request
-from .urls import check_endpoint
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -65,12 +65,13 @@ class IssuerKeys:
 
 def build_jwks_request(provider: Provider, metadata: ServerMetadata) -> httpx.Request:
     """Asks for the key set. Raises `MissingEndpoint`, `InsecureURL`."""
-    if not metadata.jwks_uri:
-        raise MissingEndpoint(
-            f"{provider.name}: no jwks_uri is known, so its ID tokens cannot be checked.",
-            hint="Set jwks_uri=, or an issuer with discovery.",
-        )
-    endpoint = check_endpoint(metadata.jwks_uri, allow_insecure_loopback=provider.allow_insecure_loopback)
+    endpoint = endpoint_of(
+        provider,
+        metadata,
+        "jwks_uri",
+        said=f"{provider.name}: no jwks_uri is known, so its ID tokens cannot be checked.",
+        hint="Set jwks_uri=, or an issuer with discovery.",
+    )
     limits = Limits(most_bytes=DOCUMENT_BYTES, seconds=provider.timeout)
     return build_request("GET", endpoint, limits=limits)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from ..errors import MissingEndpoint, Phase, ResponseInvalid
+from ..errors import Phase, ResponseInvalid
 from .client_auth import authenticate_client
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import is_number, read_object
 from .step import Limits, Moment, build_request
-from .urls import check_endpoint
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -34,13 +34,11 @@ def build_par_request(
 ) -> httpx.Request:
     """§2.1: the parameters of the authorization request, and the client's proof. Raises `MissingEndpoint`,
     `InsecureURL`, `ConfigurationError`."""
-    if not metadata.pushed_authorization_request_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no pushed_authorization_request_endpoint is known.",
-            hint="Set it, or leave require_pushed_authorization_requests out.",
-        )
-    endpoint = check_endpoint(
-        metadata.pushed_authorization_request_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    endpoint = endpoint_of(
+        provider,
+        metadata,
+        "pushed_authorization_request_endpoint",
+        hint="Set it, or leave require_pushed_authorization_requests out.",
     )
     proof, headers = authenticate_client(provider, metadata, {}, {}, moment)
     limits = Limits(seconds=provider.timeout)

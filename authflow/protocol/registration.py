@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from ..errors import ConfigurationError, InsecureURL, MissingEndpoint, NotSupported, Phase, ResponseInvalid, printable
+from ..errors import ConfigurationError, InsecureURL, NotSupported, Phase, ResponseInvalid, printable
 from ..records import Redacted
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import error_of, is_number, read_object
 from .step import Limits, build_request
@@ -112,14 +113,13 @@ def build_registration_request(
     provider: Provider, metadata: ServerMetadata, client: ClientMetadata, redirect_uri: str
 ) -> httpx.Request:
     """RFC 7591 §3.1. Raises `MissingEndpoint` where the server has no registration."""
-    if not metadata.registration_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: the server does not know this application, and registers none.",
-            hint="Register it by hand and pass client_id=, or serve its metadata: client_id_metadata_url=.",
-            phase=Phase.PREPARE,
-        )
-    endpoint = check_endpoint(
-        metadata.registration_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
+    endpoint = endpoint_of(
+        provider,
+        metadata,
+        "registration_endpoint",
+        said=f"{provider.name}: the server does not know this application, and registers none.",
+        hint="Register it by hand and pass client_id=, or serve its metadata: client_id_metadata_url=.",
+        phase=Phase.PREPARE,
     )
     headers = _bearer(client.initial_access_token)
     return _build("POST", endpoint, provider, headers, client_members(client, metadata, redirect_uri))

@@ -14,14 +14,15 @@ from urllib.parse import parse_qsl
 import httpx
 import msgspec
 
-from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
+from ..errors import Phase, ResponseInvalid, ValidationFailed
 from ..records import Token, shared_scope
 from .client_auth import authenticate_client
+from .endpoints import endpoint_of
 from .messages import ServerMetadata, TokenResponse
 from .rar import check_granted_details
 from .reading import decode_object, error_of, is_number
 from .step import Limits, Moment, build_request
-from .urls import add_query, check_endpoint
+from .urls import add_query
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -95,11 +96,9 @@ def build_grant_request(
 def _build(
     provider: Provider, metadata: ServerMetadata, moment: Moment, form: Mapping[str, str | tuple[str, ...]]
 ) -> httpx.Request:
-    if not metadata.token_endpoint:
-        raise MissingEndpoint(
-            f"{provider.name}: no token_endpoint is known.", hint="Set token_endpoint=, or an issuer with discovery."
-        )
-    endpoint = check_endpoint(metadata.token_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback)
+    endpoint = endpoint_of(
+        provider, metadata, "token_endpoint", hint="Set token_endpoint=, or an issuer with discovery."
+    )
     proof, headers = authenticate_client(provider, metadata, {}, {}, moment)
     form = {**form, **proof}
     limits = Limits(seconds=provider.timeout)

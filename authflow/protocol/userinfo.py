@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from msgspec.structs import replace
 
-from ..errors import MissingEndpoint, Phase, ResponseInvalid, ValidationFailed
+from ..errors import Phase, ResponseInvalid, ValidationFailed
 from ..records import Group, Profile, Token
+from .endpoints import endpoint_of
 from .messages import ServerMetadata
 from .reading import dig, read_object
 from .step import DOCUMENT_BYTES, Flow, Limits, build_request, fetch, verified
-from .urls import add_query, check_endpoint
+from .urls import add_query
 from .witness import differs, passed
 
 if TYPE_CHECKING:
@@ -35,11 +36,7 @@ PROTOCOL_CLAIMS = frozenset(
 def build_userinfo_request(provider: Provider, metadata: ServerMetadata, token: Token) -> httpx.Request:
     """Asks who signed in, with the token in the header (RFC 6750 §2.1), or by a setting in the form (§2.2). Raises
     `MissingEndpoint`."""
-    if not metadata.userinfo_endpoint:
-        raise MissingEndpoint(f"{provider.name}: no userinfo_endpoint is known.", hint="Set userinfo_endpoint=.")
-    endpoint = check_endpoint(
-        metadata.userinfo_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback
-    )
+    endpoint = endpoint_of(provider, metadata, "userinfo_endpoint", hint="Set userinfo_endpoint=.")
     if provider.userinfo_params:
         endpoint = add_query(endpoint, provider.userinfo_params)
     if provider.userinfo_token_in_form_body:
