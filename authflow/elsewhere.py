@@ -29,10 +29,10 @@ def target_of(s: SessionCore, resource: str | None, scope: Sequence[str] | None)
     return Target(resource or "", tuple(dict.fromkeys(scope or ())))
 
 
-class Elsewhere:
-    """A session, as `auth_for` shows it to another API."""
+class _Elsewhere:
+    """What is the same in both colours."""
 
-    def __init__(self, session: Session, resource: str | None, scope: Sequence[str] | None) -> None:
+    def __init__(self, session: ReadableSession, resource: str | None, scope: Sequence[str] | None) -> None:
         self._session = session
         self._resource, self._scope = resource, scope
         self._target = target_of(session, resource, scope)
@@ -42,6 +42,12 @@ class Elsewhere:
     @property
     def allowed_origins(self) -> frozenset[str]:
         return origins_with(self._session, self._resource)
+
+
+class Elsewhere(_Elsewhere):
+    """A session, as `auth_for` shows it to another API."""
+
+    _session: Session
 
     def token(self) -> Token:
         return self._session.token(resource=self._resource, scope=self._scope)
@@ -52,19 +58,10 @@ class Elsewhere:
         return self._session._do(operations.token_for(self._session, self._target, 0.0, access_token))
 
 
-class AsyncElsewhere:
+class AsyncElsewhere(_Elsewhere):
     """The twin of `Elsewhere`."""
 
-    def __init__(self, session: AsyncSession, resource: str | None, scope: Sequence[str] | None) -> None:
-        self._session = session
-        self._resource, self._scope = resource, scope
-        self._target = target_of(session, resource, scope)
-        self.prove = session.prove
-        self.learn_nonce = session.learn_nonce
-
-    @property
-    def allowed_origins(self) -> frozenset[str]:
-        return origins_with(self._session, self._resource)
+    _session: AsyncSession
 
     async def token(self) -> Token:
         return await self._session.token(resource=self._resource, scope=self._scope)

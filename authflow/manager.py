@@ -222,12 +222,6 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
         elif self._scheduler is not None:
             self._scheduler.at(session._key, self._house.clock.monotonic() + LOOK_AGAIN)
 
-    def _noticed(self, store_key: str) -> None:
-        session = self._noticed_session(store_key)
-        if session is not None and not self._closed:
-            session._stale = True  # from now on it stays until it was looked at
-            self._arm(session)
-
 
 class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], AsyncReception, AsyncRegistrations):
     """The twin of `SessionManager` for asyncio. It belongs to the event loop that first uses it."""
@@ -422,9 +416,3 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
             self._set_alarm(session)
         elif self._scheduler is not None:
             self._scheduler.at(session._key, self._house.clock.monotonic() + LOOK_AGAIN)
-
-    def _noticed(self, store_key: str) -> None:
-        session = self._noticed_session(store_key)
-        if session is not None and not self._closed:
-            session._stale = True  # from now on it stays until it was looked at
-            self._arm(session)

@@ -185,11 +185,14 @@ class ManagerCore(Renewed, Sessions[S]):
             return None
         return self._house.clock.monotonic() + max(0.0, alarm - session._run.ledger.now())
 
-    def _noticed_session(self, store_key: str) -> SessionCore | None:
-        """The session in memory that a store's notice is about, unless it is writing that very change."""
+    def _noticed(self, store_key: str) -> None:
+        """A store's notice: the session is looked at, if it is in memory and not writing that very change."""
         key = key_of(store_key)
         session = None if key is None else self._house.sessions.get(key)
-        return None if session is None or session._run.ledger.writing == threading.get_ident() else session
+        if session is None or self._closed or session._run.ledger.writing == threading.get_ident():
+            return
+        session._stale = True  # from now on it stays until it was looked at
+        self._arm(session)
 
     def _keep(self, session: SessionCore) -> None:
         """After every change: whether it must stay in memory."""
@@ -200,9 +203,6 @@ class ManagerCore(Renewed, Sessions[S]):
             self._house.shell.launch(str(session.key), operations.revoke_orphans(session))
 
     def _arm(self, session: SessionCore) -> None:
-        raise TypeError("a manager has a colour")
-
-    def _noticed(self, store_key: str) -> None:
         raise TypeError("a manager has a colour")
 
 

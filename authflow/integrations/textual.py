@@ -48,7 +48,24 @@ from .live import Card, Live
 _WAITING = (State.AUTHORIZING, State.EXCHANGING)
 
 
-class SignInButton(Button):
+class _Shown(Widget):
+    """What the widgets have in common: while one is mounted, its session is shown by `_show`."""
+
+    session: Session | AsyncSession
+    _live: Live | None = None
+
+    def on_mount(self) -> None:
+        self._live = Live(self.session, self._show, post=self.call_later)
+
+    def on_unmount(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def _show(self, card: Card) -> None:
+        raise NotImplementedError
+
+
+class SignInButton(Button, _Shown):
     """Signs in, cancels a sign-in under way, or signs out; it says which. `arguments` are those of `session.login`."""
 
     class Changed(Message):
@@ -63,14 +80,6 @@ class SignInButton(Button):
         super().__init__(" ", id=id)
         self.session = session
         self._arguments = arguments
-        self._live: Live | None = None
-
-    def on_mount(self) -> None:
-        self._live = Live(self.session, self._show, post=self.call_later)
-
-    def on_unmount(self) -> None:
-        if self._live is not None:
-            self._live.close()
 
     def _show(self, card: Card) -> None:
         self.label = Content(card.button)
@@ -87,7 +96,7 @@ class SignInButton(Button):
             self._live.sign_in(**_with_agent(self._arguments, self.app, self.session))
 
 
-class UserCard(Vertical):
+class UserCard(Vertical, _Shown):
     """The signed-in user, or that nobody is, with a sentence about what went wrong."""
 
     DEFAULT_CSS = """
@@ -103,17 +112,9 @@ class UserCard(Vertical):
         super().__init__(id=id)
         self.session = session
         self._who, self._line, self._trouble = (Label(classes=name) for name in ("name", "line", "note"))
-        self._live: Live | None = None
 
     def compose(self) -> ComposeResult:
         yield from (self._who, self._line, self._trouble)
-
-    def on_mount(self) -> None:
-        self._live = Live(self.session, self._show, post=self.call_later)
-
-    def on_unmount(self) -> None:
-        if self._live is not None:
-            self._live.close()
 
     def _show(self, card: Card) -> None:
         line = " · ".join(part for part in (card.email, card.label) if part and part != card.name)
@@ -123,7 +124,7 @@ class UserCard(Vertical):
         self._trouble.set_class(card.calm, "calm")
 
 
-class Protected(Container):
+class Protected(Container, _Shown):
     """`content` for whoever is signed in; for everybody else the card and the button."""
 
     DEFAULT_CSS = "Protected { height: auto; } Protected > Vertical { height: auto; }"
@@ -136,17 +137,9 @@ class Protected(Container):
         self._gate = Vertical(UserCard(session), SignInButton(session, **arguments))
         self._content = Vertical(*content)
         self._content.display = False
-        self._live: Live | None = None
 
     def compose(self) -> ComposeResult:
         yield from (self._gate, self._content)
-
-    def on_mount(self) -> None:
-        self._live = Live(self.session, self._show, post=self.call_later)
-
-    def on_unmount(self) -> None:
-        if self._live is not None:
-            self._live.close()
 
     def _show(self, card: Card) -> None:
         self._gate.display, self._content.display = not card.live, card.live

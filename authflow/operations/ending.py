@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ..agents.base import FixedRedirect
 from ..chart import PENDING, State, Trigger
 from ..core import SessionCore
-from ..drive import Do, Op, Tell
+from ..drive import Do, Expect, Op, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
@@ -32,10 +32,12 @@ from ..events import AuthEvent, Origin
 from ..records import PendingRef, SessionRecord
 from ..run import Run
 from . import whose
+from .data import Begun
 from .pending import remove_pending
 
 NO_LOGIN_HERE: Final = "Start the sign-in again in the application."
 BACK_CHANNEL: Final = "back_channel_logout"
+SHORTEST_SECONDS: Final = 0.05  # no wait is shorter, and no poll is put off for less
 
 
 def cancel(s: SessionCore, *, reason: str = "cancelled", beside_only: bool = False) -> Op[bool]:
@@ -107,6 +109,37 @@ def give_up(s: SessionCore, run: Run, attempt: str) -> Op[None]:
     s._outbox.hand_over()
     return
     yield
+
+
+def see_out(s: SessionCore, begun: Begun, waiting: Op[AuthEvent]) -> Op[AuthEvent]:
+    """Runs `waiting`, which waits for the end of an attempt, and sees that its end is one however it comes. Raises
+    `LoginFailed`."""
+    run, attempt = begun.run, begun.attempt
+    run.attend(attempt)
+    try:
+        return (yield from waiting)
+    except StoreError as error:
+        raise (yield from fail(s, run, attempt, error, Phase.STORE)) from error
+    except AuthflowError:
+        raise
+    except BaseException:
+        yield from give_up(s, run, attempt)
+        raise
+    finally:
+        if attempt in run.attended:  # a generator that is thrown away may not yield any more: `give_up` has let go
+            yield Do(partial(let_go, run, attempt), blocking=True)
+
+
+def next_of(s: SessionCore, begun: Begun, until: float) -> Op[Any]:
+    """What happens next to an attempt; None: nothing did `until` then, and the clock has acted if it had to."""
+    item = yield Expect(begun.mailbox, max(SHORTEST_SECONDS, until - begun.run.ledger.now()))
+    if item is None:
+        yield Do(s._tick, s._house.store.blocking)
+        yield Tell(s._outbox)
+        item = begun.mailbox.take()
+    if isinstance(item, (AuthEvent, AuthflowError)):
+        yield Tell(s._outbox)
+    return item
 
 
 def let_go(run: Run, attempt: str) -> None:

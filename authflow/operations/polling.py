@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from .. import flows, polling
 from ..agents.polling import Instructions, PollingAgent
 from ..core import SessionCore
-from ..drive import Do, Expect, Op, Own, Tell
+from ..drive import Do, Op, Own, Tell
 from ..errors import (
     AuthflowError,
     CallbackRejected,
@@ -41,7 +41,7 @@ from ..records import Key, Pending, Polled, SessionRecord
 from ..run import Run
 from .callback import enter_exchange, see_through
 from .data import Begun
-from .ending import NO_LOGIN_HERE, fail, give_up, judge_end, let_go
+from .ending import NO_LOGIN_HERE, SHORTEST_SECONDS, fail, judge_end, next_of
 from .enrolling import prepare
 from .pending import load_pending, restate_pending, use_pending
 from .runs import open_beside
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from ..drive import Mailbox
 
 LOST_PING_SECONDS: Final = 30.0
-SHORTEST_SECONDS: Final = 0.05  # no wait is shorter, and no poll is put off for less
 
 
 def ask(
@@ -138,37 +137,21 @@ def wait(s: SessionCore, begun: Begun, polled: Polled) -> Op[AuthEvent]:
     # A provider that pings is polled as well, seldom: a ping may be lost.
     run, pace = begun.run, polling.Pace.of(replace(polled, interval=max(polled.interval, LOST_PING_SECONDS))
                                            if polled.pinged else polled)  # fmt: skip
-    run.attend(begun.attempt)
     due = run.ledger.now() + pace.delay
-    try:
-        while True:
-            item = yield Expect(begun.mailbox, max(SHORTEST_SECONDS, min(due, begun.expires_at) - run.ledger.now()))
-            if item is None:
-                yield Do(s._tick, s._house.store.blocking)
-                yield Tell(s._outbox)
-                item = begun.mailbox.take()
-            if isinstance(item, (AuthEvent, AuthflowError)):
-                yield Tell(s._outbox)
-                return judge_end(item)
-            if begun.expires_at <= run.ledger.now():
-                # The session still waits for another attempt of it; this one is over.
-                raise LoginTimedOut("Nobody answered in time.", hint=NO_LOGIN_HERE)
-            if due - run.ledger.now() > SHORTEST_SECONDS:
-                continue
-            came = yield from poll(s, run, begun.state)
-            if isinstance(came, AuthEvent):
-                return came
-            pace = pace if came is None else pace.after(came)
-            due = run.ledger.now() + pace.delay
-    except StoreError as error:
-        raise (yield from fail(s, run, begun.attempt, error, Phase.STORE)) from error
-    except AuthflowError:
-        raise
-    except BaseException:
-        yield from give_up(s, run, begun.attempt)
-        raise
-    finally:
-        let_go(run, begun.attempt)
+    while True:
+        item = yield from next_of(s, begun, min(due, begun.expires_at))
+        if isinstance(item, (AuthEvent, AuthflowError)):
+            return judge_end(item)
+        if begun.expires_at <= run.ledger.now():
+            # The session still waits for another attempt of it; this one is over.
+            raise LoginTimedOut("Nobody answered in time.", hint=NO_LOGIN_HERE)
+        if due - run.ledger.now() > SHORTEST_SECONDS:
+            continue
+        came = yield from poll(s, run, begun.state)
+        if isinstance(came, AuthEvent):
+            return came
+        pace = pace if came is None else pace.after(came)
+        due = run.ledger.now() + pace.delay
 
 
 def notified(

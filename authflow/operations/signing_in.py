@@ -26,7 +26,7 @@ from ..agents.polling import PollingAgent
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import SessionCore
-from ..drive import Do, Expect, Mailbox, Op, Tell
+from ..drive import Do, Mailbox, Op, Tell
 from ..engine import MOST_PENDING, Facts
 from ..errors import (
     AuthflowError,
@@ -52,7 +52,7 @@ from ..run import Run
 from . import polling
 from .callback import receive, recognise
 from .data import Begun, LoginOptions
-from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go
+from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go, next_of, see_out
 from .enrolling import enrol
 from .pending import hash_of, restate_pending, store_pending
 from .runs import run_for
@@ -315,38 +315,25 @@ def _open_with(opener: Callable[[str], object], url: str) -> object:
 
 
 def wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
-    """Waits for the redirect, or for the end of the attempt. Raises `LoginFailed`."""
-    if begun.polled is not None:
-        return (yield from polling.wait(s, begun, begun.polled))
+    """Waits for the redirect or polls, until the end of the attempt. Raises `LoginFailed`."""
+    polled = begun.polled
+    waiting = polling.wait(s, begun, polled) if polled is not None else _wait(s, begun, complete_page)
+    return (yield from see_out(s, begun, waiting))
+
+
+def _wait(s: SessionCore, begun: Begun, complete_page: str | None) -> Op[AuthEvent]:
     run = begun.run
-    run.attend(begun.attempt)
-    try:
-        while True:
-            item = yield Expect(begun.mailbox, max(0.05, begun.expires_at - run.ledger.now()))
-            if item is None:
-                yield Do(s._tick, s._house.store.blocking)
-                yield Tell(s._outbox)
-                item = begun.mailbox.take()
-            if item is None and begun.expires_at <= run.ledger.now():
-                # The session still waits for another attempt of it; this one is over.
-                raise LoginTimedOut("Nobody came back from the provider in time.", hint=NO_LOGIN_HERE)
-            if item is None:
-                continue
-            if isinstance(item, (AuthEvent, AuthflowError)):
-                yield Tell(s._outbox)
-                return judge_end(item)
+    while True:
+        item = yield from next_of(s, begun, begun.expires_at)
+        if isinstance(item, (AuthEvent, AuthflowError)):
+            return judge_end(item)
+        if item is not None:
             event = yield from _answer(s, run, item, complete_page)
             if event is not None:
                 return event
-    except StoreError as error:
-        raise (yield from fail(s, run, begun.attempt, error, Phase.STORE)) from error
-    except AuthflowError:
-        raise
-    except BaseException:
-        yield from give_up(s, run, begun.attempt)
-        raise
-    finally:
-        yield Do(partial(let_go, run, begun.attempt), blocking=True)
+        elif begun.expires_at <= run.ledger.now():
+            # The session still waits for another attempt of it; this one is over.
+            raise LoginTimedOut("Nobody came back from the provider in time.", hint=NO_LOGIN_HERE)
 
 
 def _answer(s: SessionCore, run: Run, callback: Callback, complete_page: str | None) -> Op[AuthEvent | None]:

@@ -19,12 +19,13 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NamedTuple
 
 from ..errors import ConfigurationError, StoreError, whereabouts
 from .base import Conflict, key_bytes
 from .notices import Notices
+from .queues import Queues
 
 SECONDS: Final = 5.0  # that the client may take for one answer
 _FORMAT: Final = "1"
@@ -68,7 +69,7 @@ class ClientStore:
         self._timeout = timeout
         self._time = time
         self._mutex = threading.RLock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._queues = Queues()
         self._known: dict[str, _Entry | None] = {}  # what was read or written last
         self._listed: dict[str, float | None] | None = None
         self._closed = False
@@ -117,17 +118,9 @@ class ClientStore:
         self._notices.tell(key)
         return made
 
-    @contextmanager
-    def lock(self, key: str, timeout: float) -> Iterator[bool]:
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[bool]:
         key_bytes(key)
-        with self._mutex:
-            lock = self._locks.setdefault(key, threading.Lock())
-        got = lock.acquire(timeout=max(0.0, timeout))
-        try:
-            yield got
-        finally:
-            if got:
-                lock.release()
+        return self._queues.hold(key, timeout)
 
     def keys(self, prefix: str) -> Iterator[str]:
         key_bytes(prefix)

@@ -4,14 +4,13 @@ Rule 1: a lock file is never deleted: whoever deletes one that another process i
 Rule 2: so there is a bounded number of them. Two names may share a file; then one waits for the other, which
         costs time and nothing else.
 
-Threads of one process queue at a lock in memory; the file is asked for by one of them at a time.
+Threads of one process queue in memory; the file is asked for by one of them at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from typing import Final
 from filelock import FileLock, SoftFileLock, Timeout
 
 from ..errors import StoreError
-from ..forks import mind_forks
+from .queues import Queues
 
 KEY_LOCK_FILES: Final = 4096
 
@@ -32,52 +31,29 @@ def key_lock_name(key: str) -> str:
     return f"key-{number:03x}.lock"
 
 
-class _Place:
-    """One lock file, as the threads of this process see it. `users`: who holds it or waits for it."""
-
-    __slots__ = ("lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.users = 0
-
-
 class LockFiles:
     """The lock files in `folder`, which exists and is ours (`prepare` sees to it before each use)."""
 
     def __init__(self, folder: Path, prepare: Callable[[], None]) -> None:
         self._folder = folder
         self._prepare = prepare
-        self._mutex = threading.Lock()
-        self._places: dict[str, _Place] = {}
-        mind_forks(self)
+        self._queues = Queues()
 
     @contextmanager
     def hold(self, name: str, timeout: float, *, poll: float = 0.02) -> Iterator[bool]:
         """Yields whether the lock was had within `timeout` seconds; then it is held until the block ends, on
         whichever thread that is. Raises `StoreError` when the file cannot be had at all."""
         until = time.monotonic() + max(0.0, timeout)
-        with self._mutex:
-            place = self._places.setdefault(name, _Place())
-            place.users += 1
-        mine = False
         file: FileLock | None = None
         process = os.getpid()
-        try:
-            mine = place.lock.acquire(timeout=max(0.0, min(timeout, threading.TIMEOUT_MAX)))
-            if mine:
-                file = self._take(name, max(0.0, until - time.monotonic()), poll)
-            yield file is not None
-        finally:
-            if os.getpid() == process:  # a child that was forked in between holds nothing
-                if file is not None:
-                    file.release()
+        with self._queues.hold(name, timeout) as mine:
+            try:
                 if mine:
-                    place.lock.release()
-                with self._mutex:
-                    place.users -= 1
-                    if not place.users:
-                        self._places.pop(name, None)
+                    file = self._take(name, max(0.0, until - time.monotonic()), poll)
+                yield file is not None
+            finally:
+                if file is not None and os.getpid() == process:  # a child that was forked in between holds nothing
+                    file.release()
 
     def _take(self, name: str, timeout: float, poll: float) -> FileLock | None:
         self._prepare()
@@ -98,15 +74,3 @@ class LockFiles:
                 f"The file system of {self._folder} has no locks.", hint="Put the store on a local disk, or use Redis."
             )
         return file
-
-    # A fork: locks that other threads of the parent hold are the parent's.
-
-    def before_fork(self) -> None:
-        pass
-
-    def after_fork_in_parent(self) -> None:
-        pass
-
-    def after_fork_in_child(self) -> None:
-        self._mutex = threading.Lock()
-        self._places = {}

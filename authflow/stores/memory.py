@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import SupportsBytes
 
 from ..forks import Renewed, mind_forks
 from .base import Conflict
 from .notices import Notices
+from .queues import Queues
 
 _SWEEP_EVERY = 256
 
@@ -29,12 +30,12 @@ class MemoryStore(Renewed):
         self._entries: dict[str, tuple[SupportsBytes, int, float | None]] = {}
         self._version = 0
         self._mutex = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._queues = Queues()
         self._notices = Notices()
         mind_forks(self)
 
     def after_fork_in_child(self) -> None:
-        self._mutex, self._locks = threading.Lock(), {}
+        self._mutex = threading.Lock()
 
     def load(self, key: str) -> tuple[bytes, int] | None:
         found = self.load_as_kept(key)
@@ -65,16 +66,8 @@ class MemoryStore(Renewed):
         self._notices.tell(key)
         return made
 
-    @contextmanager
-    def lock(self, key: str, timeout: float) -> Iterator[bool]:
-        with self._mutex:
-            lock = self._locks.setdefault(key, threading.Lock())
-        got = lock.acquire(timeout=max(0.0, timeout))
-        try:
-            yield got
-        finally:
-            if got:
-                lock.release()
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[bool]:
+        return self._queues.hold(key, timeout)
 
     def keys(self, prefix: str) -> Iterator[str]:
         with self._mutex:

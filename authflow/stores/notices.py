@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from ..errors import StoreError, whereabouts
-from ..forks import mind_forks
+from ..forks import Renewed, mind_forks
 
 _log = logging.getLogger("authflow.stores")
 _JOIN: Final = 5.0  # seconds that ending waits for a look that is under way
@@ -26,7 +26,7 @@ Look = Callable[[], Iterable[str]]
 Start = Callable[[], AbstractContextManager[Look]]
 
 
-class Notices:
+class Notices(Renewed):
     """`with start() as look` remembers how things are now; each `look()` gives the keys that changed since the one
     before, and is called every `every` seconds. A store whose changes all happen in this process has none.
     """
@@ -128,12 +128,6 @@ class Notices:
                 self.tell(key)
 
     # A fork: the child keeps the receivers. Its thread begins when somebody watches or writes there.
-
-    def before_fork(self) -> None:
-        pass
-
-    def after_fork_in_parent(self) -> None:
-        pass
 
     def after_fork_in_child(self) -> None:
         self._mutex = threading.Lock()

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..errors import ConfigurationError, MissingExtra, StoreError
-from ..forks import mind_forks
+from ..forks import Renewed, mind_forks
 from .base import Conflict, key_bytes
 from .listening import HEAR_SECONDS, listening
 from .notices import Notices
@@ -63,7 +63,7 @@ return {1, made}
 """
 
 
-class RedisStore:
+class RedisStore(Renewed):
     """Sessions on the server at `server`: a URL (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` of yours,
     which must have a `socket_timeout` and keep bytes as bytes.
 
@@ -156,12 +156,6 @@ class RedisStore:
         return _Subscription(self, pubsub)
 
     # ── a fork ───────────────────────────────────────────────────────────────────────────────────────
-
-    def before_fork(self) -> None:
-        pass
-
-    def after_fork_in_parent(self) -> None:
-        pass
 
     def after_fork_in_child(self) -> None:
         """The pool of the client has a lock that another thread may have held; a client of the user's is theirs."""
