@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from authflow.integrations.web import bridge
 from authflow.testing import ScriptedBrowser
 
 from .conftest import Stage, ask
@@ -38,6 +39,7 @@ class API:
                 Route("/v1/large", self.large, methods=["POST"]),
                 Route("/v1/moved", self.moved),
                 Route("/v1/broken", self.broken),
+                Route("/v1/empty/{status:int}", self.empty, methods=methods),
                 Route("/{path:path}", self.echo, methods=methods),
             ]
         )
@@ -81,6 +83,9 @@ class API:
 
     async def moved(self, request: Request) -> Response:
         return RedirectResponse(f"{request.url.scheme}://{request.url.netloc}/v1/there?a=1", 307)
+
+    async def empty(self, request: Request) -> Response:
+        return Response(status_code=request.path_params["status"])
 
     async def broken(self, request: Request) -> Response:
         async def pieces() -> AsyncIterator[bytes]:
@@ -140,6 +145,15 @@ def test_head_goes_through_without_a_body(scene: Scene) -> None:
     response = scene.call("HEAD", "/things")
     assert (response.status_code, response.content) == (201, b"")
     assert scene.api.seen[0]["method"] == "HEAD"
+
+
+def test_answers_without_a_body_use_up_no_connection(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = bridge.client_settings()
+    limited = {**usual, "limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(20.0, pool=1.0)}
+    monkeypatch.setattr(bridge, "client_settings", lambda: limited)
+    scene = Scene(stage)
+    for method, status in (("HEAD", 200), ("DELETE", 204), ("GET", 304), ("GET", 200)):
+        assert [scene.call(method, f"/empty/{status}").status_code for _ in range(2)] == [status, status]
 
 
 def test_without_the_header_or_from_another_site_nothing_goes_up(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ from authflow.errors import (
 from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
 from authflow.integrations.web.cookies import Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
+from authflow.integrations.web.forward import client_settings
 from authflow.integrations.web.pages import explain
 from authflow.integrations.web.places import Places
 from authflow.integrations.web.running import Do
@@ -388,7 +390,7 @@ def test_what_comes_down_sets_no_cookie_and_changes_nothing_of_this_site() -> No
         ("Connection", "close"), ("Refresh", "0;url=//x"), ("Service-Worker-Allowed", "/"), ("Alt-Svc", "x"),
         ("Content-Type", "text/html"), ("ETag", '"1"'), ("Location", f"{TO}/users/2"),
     ]  # fmt: skip
-    down = Proxy("/api", TO, GITHUB).headers_down(given, "")
+    down = Proxy("/api", TO, GITHUB).headers_down(given, "", f"{TO}/users")
     assert down[:3] == [("Content-Type", "text/html"), ("ETag", '"1"'), ("Location", "/api/users/2")]
     assert dict(down[3:]) == {
         "Cache-Control": "no-store",
@@ -398,10 +400,49 @@ def test_what_comes_down_sets_no_cookie_and_changes_nothing_of_this_site() -> No
     }
 
 
-def test_a_redirect_to_elsewhere_is_passed_on_as_it_is() -> None:
-    proxy = Proxy("/api", TO, GITHUB)
-    for elsewhere in ("https://other.example/", f"{TO}evil/", "/relative"):
-        assert ("Location", elsewhere) in proxy.headers_down([("location", elsewhere), ("Location", elsewhere)], "")
+def test_a_header_that_servers_read_as_another_does_not_go_up() -> None:
+    hidden = [
+        ("X_Forwarded_For", "127.0.0.1"), ("X_Real_IP", "127.0.0.1"), ("Proxy_Authorization", "x"), ("X_CSRF", "1"),
+        ("Connection", "X-Secret"), ("X_Secret", "1"), ("X-Original-URL", "/admin"), ("X-Rewrite-URL", "/admin"),
+        ("True-Client-IP", "127.0.0.1"), ("CF-Connecting-IP", "127.0.0.1"), ("Remote-User", "root"),
+    ]  # fmt: skip
+    assert Proxy("/api", TO, GITHUB).headers_up(hidden) == []
+
+
+def test_of_two_lengths_that_are_told_only_one_goes_up() -> None:
+    both = [("Content-Length", "5"), ("Transfer-Encoding", "chunked")]
+    assert Proxy("/api", TO, GITHUB).headers_up(both) == []
+    assert Proxy("/api", TO, GITHUB).headers_up(both[:1]) == both[:1]
+
+
+def test_an_answer_is_packed_only_for_whoever_asked_for_that() -> None:
+    with httpx.Client(**client_settings()) as client:
+        assert client.build_request("GET", TO).headers["accept-encoding"] == "identity"
+        assert client.build_request("GET", TO, headers=[("Accept-Encoding", "br")]).headers["accept-encoding"] == "br"
+
+
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        (TO, "/app/api"),
+        (f"{TO}?a=1", "/app/api?a=1"),
+        (f"{TO}/users/2#top", "/app/api/users/2#top"),
+        ("/v1/users/2", "/app/api/users/2"),
+        ("2", "/app/api/users/2"),
+        ("?page=2", "/app/api/users/1?page=2"),
+        ("/logout", "https://api.example.com/logout"),
+        ("../../logout", "https://api.example.com/logout"),
+        (f"{TO}/../logout", f"{TO}/../logout"),
+        (f"{TO}//evil.test", f"{TO}//evil.test"),
+        (f"{TO}evil/", f"{TO}evil/"),
+        ("//other.example/", "https://other.example/"),
+        ("https://other.example/", "https://other.example/"),
+        ("http://[", "http://["),
+    ],
+)
+def test_a_redirect_of_the_api_leads_to_no_page_of_this_site(location: str, seen: str) -> None:
+    down = Proxy("/api", TO, GITHUB).headers_down([("location", location)], "/app", f"{TO}/users/1")
+    assert down[0] == ("location", seen)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import httpx
 from ...errors import ConfigurationError, InvalidCall
 from .desk import Desk
 from .exchange import Answer, Asked
-from .forward import Headers, admit, apieces, asend, client_settings, failed, pieces, send
+from .forward import Headers, Pieces, admit, apieces, asend, client_settings, failed, send
 from .proxy import Proxy
 from .running import arun, run
 from .streams import RETRY, SECONDS, message_of
@@ -112,7 +112,7 @@ class Bridge:
             found = await asend(self._async_client, proxy, session, url, asked.method, headers, body)
         except Exception as error:
             return failed(error)
-        down = proxy.headers_down(found.headers.multi_items(), self.desk.places.root)
+        down = proxy.headers_down(found.headers.multi_items(), self.desk.places.root, url)
         return Passed(found.status_code, down, apieces(found))
 
     def _pass_on(
@@ -129,8 +129,8 @@ class Bridge:
             found = send(self._client, proxy, session, url, asked.method, headers, body)
         except Exception as error:
             return failed(error)
-        down = proxy.headers_down(found.headers.multi_items(), self.desk.places.root)
-        return Passed(found.status_code, down, pieces(found))
+        down = proxy.headers_down(found.headers.multi_items(), self.desk.places.root, url)
+        return Passed(found.status_code, down, Pieces(found))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 

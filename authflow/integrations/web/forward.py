@@ -34,6 +34,7 @@ def client_settings() -> dict[str, Any]:
     """For `httpx.Client` and `httpx.AsyncClient`."""
     return {
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        "headers": {"accept-encoding": "identity"},  # unless the page takes another
         "follow_redirects": False,
         "trust_env": False,
         "timeout": TIMEOUT,
@@ -121,9 +122,20 @@ async def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
         await response.aclose()
 
 
-def pieces(response: httpx.Response) -> Iterator[bytes]:
-    """The twin of `apieces`."""
-    try:
-        yield from response.iter_raw()
-    finally:
-        response.close()
+class Pieces(Iterator[bytes]):
+    """The twin of `apieces`. The connection ends, too, where nobody begins to read: a WSGI server closes the body of a
+    HEAD, a 204 or a 304 unread, and what a generator has in its `finally` would not run then."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._raw = response.iter_raw()
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._raw)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._response.close()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ...errors import ConfigurationError
 from ...protocol.urls import check_endpoint, check_target, origin_of
@@ -30,15 +30,19 @@ _HOP_BY_HOP: Final = frozenset(
      "transfer-encoding", "upgrade", "http2-settings"}
 )  # fmt: skip
 _NOT_UP: Final = _HOP_BY_HOP | {
-    "authorization", "cookie", "dpop", "expect", "forwarded", "host", "origin", "referer", "via", "x-real-ip",
-    CSRF_HEADER,
+    "authorization", "client-ip", "cookie", "dpop", "expect", "forwarded", "host", "origin", "referer",
+    "true-client-ip", "via", "x-cluster-client-ip", "x-forwarded", "x-real-ip", CSRF_HEADER,
 }  # fmt: skip
 _NOT_DOWN: Final = _HOP_BY_HOP | {
     "alt-svc", "cache-control", "clear-site-data", "content-security-policy", "dpop-nonce", "expires", "nel", "pragma",
     "public-key-pins", "refresh", "report-to", "reporting-endpoints", "service-worker-allowed", "set-cookie",
     "set-cookie2", "strict-transport-security", "www-authenticate", "x-content-type-options",
 }  # fmt: skip
-_NOT_UP_BEGINNINGS: Final = ("sec-", "x-forwarded-", "access-control-", "proxy-")
+# What servers believe of a proxy: who asks, from where, and (`X-Original-URL`, `X-Rewrite-URL`) for which path.
+_NOT_UP_BEGINNINGS: Final = (
+    "sec-", "access-control-", "proxy-", "x-forwarded-", "x-original-", "x-rewrite-", "x-client-", "x-remote-",
+    "remote-", "cf-",
+)  # fmt: skip
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -81,33 +85,50 @@ class Proxy:
         return f"{self.to}{rest}{f'?{query}' if query else ''}"
 
     def headers_up(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Of the page's request."""
+        """Of the page's request. Of two lengths that are told, chunks count (RFC 9112 §6.3)."""
+        pairs = list(headers)
+        chunked = any(_plain(name) == "transfer-encoding" for name, _ in pairs)
         return [
             (name, value)
-            for name, value in _without(headers, _NOT_UP)
-            if not name.lower().startswith(_NOT_UP_BEGINNINGS)
+            for name, value in _without(pairs, _NOT_UP)
+            if not _plain(name).startswith(_NOT_UP_BEGINNINGS) and not (chunked and _plain(name) == "content-length")
         ]
 
-    def headers_down(self, headers: Iterable[tuple[str, str]], site: str) -> list[tuple[str, str]]:
-        """Of the API's answer. A redirect within `to` becomes one within `site` + `prefix`."""
+    def headers_down(self, headers: Iterable[tuple[str, str]], site: str, url: str) -> list[tuple[str, str]]:
+        """Of the API's answer to a request for `url`."""
         down = []
         for name, value in _without(headers, _NOT_DOWN):
-            if name.lower().startswith("access-control-"):
+            if _plain(name).startswith("access-control-"):
                 continue
-            if name.lower() == "location" and (value == self.to or value.startswith((f"{self.to}/", f"{self.to}?"))):
-                value = f"{site}{self.prefix}{value[len(self.to) :]}"
-            down.append((name, value))
+            down.append((name, self._onward(url, value, site) if name.lower() == "location" else value))
         # Should a browser ever show it as a page of this site, it is one that can do nothing.
         return [*down, *PRIVATE, ("Content-Security-Policy", "default-src 'none'; sandbox")]
+
+    def _onward(self, url: str, location: str, site: str) -> str:
+        """Where a redirect leads, seen from the page: within `to` to `site` + `prefix`, else to the whole address. A
+        relative one is the API's; as it stands it would be a page of this site."""
+        try:
+            whole = urljoin(url, location)
+        except ValueError:
+            return location  # no browser follows it either
+        rest = whole[len(self.to) :] if whole.startswith(self.to) else "elsewhere"
+        path = rest.partition("#")[0]
+        inside = rest[:1] in ("", "/", "?", "#") and check_target(path if path[:1] == "/" else f"/{path}", ["/"])
+        return f"{site}{self.prefix}{rest}" if inside else whole
+
+
+def _plain(name: str) -> str:
+    """A header's name as a server may read it: WSGI and CGI take `_` for `-`."""
+    return name.lower().replace("_", "-")
 
 
 def _without(headers: Iterable[tuple[str, str]], unwanted: frozenset[str]) -> list[tuple[str, str]]:
     pairs = list(headers)
     named = {
-        one.strip().lower() for name, value in pairs if name.lower() == "connection" for one in value.split(",")
+        _plain(one.strip()) for name, value in pairs if _plain(name) == "connection" for one in value.split(",")
     }
     return [
         (name, value)
         for name, value in pairs
-        if name.lower() not in unwanted and name.lower() not in named and _NAME.fullmatch(name)
+        if _plain(name) not in unwanted and _plain(name) not in named and _NAME.fullmatch(name)
     ]
