@@ -36,6 +36,8 @@ except ImportError as missing:
     ) from missing
 
 from . import fastapi
+from .web import Asked
+from .web.exchange import is_from_here
 from .web.visit import Visit, visit_by
 
 __all__ = ["Auth"]
@@ -56,7 +58,7 @@ class Auth(fastapi.Auth):
         """`act(session, …)` as a function for Gradio's events; who is not signed in is told to do that first."""
 
         async def guarded(request: gr.Request, *inputs: Any) -> Any:
-            session = visit_by(self.desk, request.headers.get("cookie", ""), provider).session
+            session = self._visit(request, provider).session
             if session is None:
                 raise gr.Error("Sign in first.", print_exception=False)
             found = act(session, *inputs)
@@ -64,9 +66,15 @@ class Auth(fastapi.Auth):
 
         return guarded
 
+    def _visit(self, request: gr.Request, provider: str | None) -> Visit:
+        """Who asks; nobody, if it is another site's page: Gradio lets any page read its answers, cookies or not."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        own = is_from_here(Asked("POST", headers=headers), self.desk.places.origin)
+        return visit_by(self.desk, headers.get("cookie", "") if own else "", provider)
+
     def _watched(self, provider: str | None, every: float, show: Callable[[Visit], str]) -> gr.HTML:
         def first(request: gr.Request) -> str:
-            return show(visit_by(self.desk, request.headers.get("cookie", ""), provider))
+            return show(self._visit(request, provider))
 
         def again(shown: str, request: gr.Request) -> Any:
             html = first(request)

@@ -3,7 +3,8 @@
     live = Live(manager["github"], self.paint, post=loop.call_soon_threadsafe)     # paint(card), now and at each change
     live.press()                                                                   # what card.button says; back at once
 
-`Card` is what there is to show: plain values, nothing secret. `look(session)` makes one, for what polls.
+`Card` is what there is to show: plain values, nothing secret, and in what a provider says of a user nothing that moves
+a terminal's cursor. `look(session)` makes one, for what polls.
 
 Rule 1: a receiver only posts. It runs on whichever thread committed the change; `show` runs where `post` runs it.
 Rule 2: at most one paint waits, with the newest card, so a screen that stands still holds no queue.
@@ -25,10 +26,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from .. import AsyncSession, AuthEvent, AuthflowError, Session, State
-from ..errors import AlreadyAuthenticated, ConfigurationError, LoginFailed, LoginInProgress, Recovery
+from ..errors import AlreadyAuthenticated, ConfigurationError, LoginFailed, LoginInProgress, Recovery, printable
 
 if TYPE_CHECKING:
     from ..providers import Provider
+
+LONGEST_NAME = 320  # an address of e-mail may have as many characters
 
 Post: TypeAlias = Callable[[Callable[[], None]], object]
 Show: TypeAlias = Callable[["Card"], object]
@@ -96,8 +99,8 @@ def look(session: Session | AsyncSession, event: AuthEvent | None = None) -> Car
         state=state.value,
         live=state in (State.AUTHENTICATED, State.REFRESHING),
         pending=state in (State.AUTHORIZING, State.EXCHANGING),
-        name="" if user is None else user.name or user.email or user.id,
-        email="" if user is None else user.email or "",
+        name="" if user is None else printable(user.name or user.email or user.id, LONGEST_NAME),
+        email="" if user is None else printable(user.email or "", LONGEST_NAME),
         picture="" if user is None else user.picture or "",
         note=note,
         calm=calm,

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from authflow import AsyncSessionManager, SessionManager
 from authflow.errors import MissingExtra
-from authflow.testing import DevProvider, revoke
+from authflow.testing import DevProvider, ScriptedBrowser, revoke
 from tests.real.browser import Chromium
 
 from .browsing import Site, Tab, serving
@@ -89,6 +90,19 @@ def test_two_people_never_see_each_other(ada: Tab, stranger: Tab, site: Site) ->
     site.do(site.signed_in["Grace Hopper"].logout)
     stranger.sees("Not signed in")
     ada.reload().sees("ada@example.com")
+
+
+def test_another_sites_page_learns_nothing_though_gradio_lets_it_read(site: Site) -> None:
+    with ScriptedBrowser() as ada:
+        ada.go(f"{site.url}/login/acme")
+        cookie = "; ".join(f"{one.name}={one.value}" for one in ada._cookies.jar)
+    neighbour = {"origin": "https://evil.app.example", "sec-fetch-site": "same-site", "host": "app.example"}
+    for asks, answered in ((neighbour, "Sign in first."), ({"sec-fetch-site": "same-origin"}, "Notes of Ada Lovelace")):
+        with httpx.Client(headers={"cookie": cookie, **asks}, trust_env=False, timeout=30) as browser:
+            call = browser.post(f"{site.url}/gradio_api/call/guarded", json={"data": ["Notes"]})
+            told = browser.get(f"{site.url}/gradio_api/call/guarded/{call.json()['event_id']}")
+        assert call.headers.get("access-control-allow-origin") == asks.get("origin")
+        assert answered in told.text, told.text
 
 
 def test_denied_and_down_are_told(stranger: Tab) -> None:

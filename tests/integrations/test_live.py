@@ -59,6 +59,13 @@ def card_of(**facts: Any) -> Card:
 # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_no_name_moves_a_terminals_cursor_or_turns_a_line(manager: Any) -> None:
+    user = {"sub": "1", "name": "Ada\x1b]0;owned\x07\u202eada\x9b2J", "email": "a\x1b[2J@acme.test"}
+    card = look(await go(signed_in(manager, "acme", user=user)))
+    assert card.status.isprintable()
+    assert (card.name, card.email) == ("Ada ]0;owned ada 2J", "a [2J@acme.test")
+
+
 async def test_the_present_is_shown_at_once_and_every_change_after_it(manager: Any, screen: Screen) -> None:
     live = Live(manager["acme"], screen.paint, post=screen.post)
     assert (await until(screen, state="idle")).button == "Sign in with Acme"

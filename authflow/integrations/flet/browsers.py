@@ -119,9 +119,11 @@ class WithBrowser:
         return found[-1] if found else None
 
     def _is_own(self, connection: HTTPConnection) -> bool:
-        """Whether the page that opens a websocket is one of this site. A program that is no browser says no origin."""
+        """Whether the page that opens a websocket is one of this site: not one that came by plain http, either, where
+        the site is https. A program that is no browser says no origin."""
         origin = connection.headers.get("origin")
-        return origin in (None, self._origin) or urlsplit(origin).netloc == connection.headers.get("host")
+        scheme = urlsplit(self._origin).scheme
+        return origin in (None, self._origin) or origin == f"{scheme}://{connection.headers.get('host')}"
 
 
 def _takes_cookie(message: Message) -> bool:

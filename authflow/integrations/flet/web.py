@@ -94,7 +94,8 @@ class FletRoutes(Auth):
             hint = "Open the application, and sign in from there. Its cookies must be allowed."
             title, home = "This sign-in link was not accepted", (("Open the application", self.desk.places.home),)
             return _page(Page(ok=False, title=title, text=text, hint=hint, onward=home), 403)
-        onward = asked.route or f"{self.logins.prefix}/done?ticket={ticket}"
+        done = f"{self.logins.prefix}/done?ticket={ticket}"
+        onward = done if asked.route is None else self.desk.places.target(asked.route)
         arguments = asked.auth.on_its_way(asked)
         if arguments is None:
             return RedirectResponse(onward, status_code=303)

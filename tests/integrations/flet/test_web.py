@@ -17,8 +17,8 @@ import websockets
 from flet.messaging.session_store import SessionStore
 
 from authflow.integrations.flet import FletAuth, FletLogins
-from authflow.integrations.flet.browsers import BROWSER, Browsers
-from authflow.integrations.web.cookies import new_secret
+from authflow.integrations.flet.browsers import BROWSER, Browsers, WithBrowser
+from authflow.integrations.web.cookies import Cookies, new_secret
 from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser
 
@@ -409,6 +409,10 @@ async def test_a_page_that_says_it_is_elsewhere_is_not_believed(dev: DevProvider
             link = url_of(await client.until_called("launch_url"))
             shown = await go(ada, link)
             assert shown.url.startswith(here.url)
+            await client.until_said("hello Ada Lovelace")
+            headers = {"Cookie": ada.cookie}
+            again = await asyncio.to_thread(httpx.get, link, headers=headers, trust_env=False)
+            assert (again.status_code, again.headers["location"]) == (303, "/")  # who is signed in is not asked again
 
 
 # ── whose it is ──────────────────────────────────────────────────────────────────────────────────────
@@ -461,6 +465,33 @@ async def test_a_websocket_that_another_site_opens_is_refused(dev: DevProvider, 
                 pass
         async with ada.open(headers={"Origin": here.url}) as client:
             await client.until_said("nobody")
+
+
+@pytest.mark.parametrize(
+    ("origin", "opens"),
+    [
+        ("https://app.example", True),
+        ("https://inside.example", True),
+        ("http://app.example", False),
+        ("http://inside.example", False),
+        ("https://evil.app.example", False),
+        ("null", False),
+    ],
+)
+async def test_a_page_that_came_by_plain_http_opens_no_websocket_of_an_https_site(origin: str, opens: bool) -> None:
+    sent: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    site = "https://app.example"
+    headers = [(b"host", b"inside.example"), (b"origin", origin.encode())]
+    behind = WithBrowser(application, Browsers(), Cookies(site), site)
+    await behind({"type": "websocket", "path": "/ws", "headers": headers}, None, send)  # type: ignore[arg-type]
+    assert sent == ["websocket.accept" if opens else "websocket.close"]
 
 
 async def test_a_page_is_never_another_tabs(dev: DevProvider, visit: Any) -> None:
