@@ -31,7 +31,7 @@ SECRET_PARAMS = frozenset(
     {
         "state", "nonce", "code", "code_verifier", "refresh_token", "access_token", "token", "id_token",
         "id_token_hint", "client_secret", "client_assertion", "assertion", "password", "transaction",
-        "device_code", "auth_req_id", "client_notification_token",
+        "device_code", "auth_req_id", "client_notification_token", "subject_token", "actor_token", "request",
     }
 )  # fmt: skip
 
@@ -289,7 +289,7 @@ class Gate:
             said += _members(body)
         self.note(*(value for name, value in said if name in SECRET_PARAMS))
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        self.note(credentials)
+        self.note(credentials, headers.get("dpop"))
         if scheme.lower() == "basic":
             self.note(basic_credentials(credentials)[1])
         for name, value in scope["headers"]:

@@ -41,7 +41,8 @@ class WatchedProvider:
 
     @property
     def secrets(self) -> set[str]:
-        """Every secret it issued or received: codes, tokens, verifiers, nonces, states, client secrets, cookies."""
+        """Every secret it issued or received: codes, tokens, verifiers, nonces, states, client secrets, cookies,
+        assertions, proofs."""
         return self._gate.secrets
 
     def note(self, *values: object) -> None:

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from ..errors import ErrorInfo, printable
 from ..protocol.urls import is_loopback, is_private_host
-from ..protocol.words import looks_secret, without_secrets
+from ..protocol.words import SHORTEST_SECRET, looks_secret, without_secrets
 from .names import KINDS, PEOPLE, Kind
 
 MASK: Final = "•••"
@@ -36,6 +36,7 @@ LEAST_BITS: Final = 64.0
 _SURELY_GUESSED: Final = 10  # characters, of whatever kinds
 LONGEST_SHOWN: Final = 300
 MOST_NAMES: Final = 40
+_MOST_PEOPLE: Final = 32
 LARGEST_BODY: Final = 64 * 1024  # bytes; a larger one is not looked into
 _LONGEST_DOCUMENT: Final = 24  # members; what has more is metadata, and public
 _HEADERS: Final = {
@@ -46,7 +47,7 @@ _HEADERS: Final = {
 _SCHEMES: Final = ("basic", "bearer", "dpop")
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
-_SEGMENT_OF_JWT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WORD: Final = re.compile(r"[a-z]{2,24}(?:[_-][a-z]{2,24}){0,4}|[a-z]+(?:[A-Z][a-z]+){1,4}")
 # No dot and no port: with them it may be a host.
 _PLAIN: Final = re.compile(r"[a-z0-9_ ,()+-]{0,11}|[a-z]{1,20}(?:[ _:/-][a-z]{1,20}){0,11}")
@@ -67,6 +68,7 @@ _INSIDE: Final = (
 _WORD_KIND, _TEXT_KIND, _URL_KIND, _PERSON_KIND, _SECRET_KIND = Kind
 _MOST_HARMLESS: Final = 512
 _harmless: set[str] = set()  # texts of which nothing had to be taken out; logins have the same ones over and over
+_repeats_nothing: set[str] = set()  # plain words of an answer, in which no secret of its request was found
 
 
 @lru_cache(maxsize=512)
@@ -136,7 +138,7 @@ def bits_of(value: str) -> float:
 class Redactor:
     """What of the values of one story may be kept. `key`: 16 random bytes, of this story only."""
 
-    __slots__ = ("_claims", "_marks", "_people", "key", "with_identity")
+    __slots__ = ("_claims", "_marks", "_people", "_profiles", "key", "with_identity")
 
     def __init__(self, key: bytes, *, with_identity: bool = False) -> None:
         self.key = key
@@ -144,12 +146,20 @@ class Redactor:
         self._marks: dict[str, str] = {}  # until `forget()`: what stands for a secret
         self._people: set[str] = set()  # until then: whom this story is about, taken out of texts too
         self._claims: list[Mapping[str, msgspec.Raw]] = []  # until then: where more of them are named
+        self._profiles: dict[bytes, bool] = {}  # the same as JSON, and whether it was read
+
+    def about(self, *profiles: bytes | None) -> None:
+        """Whom this story is about, as JSON objects: they are taken out of its texts."""
+        for profile in profiles:
+            if profile is not None:
+                self._profiles.setdefault(profile, False)
 
     def forget(self) -> None:
         """Drops what it knows of secrets and people. Equal secrets have equal digits all the same."""
         self._marks.clear()
         self._people.clear()
         self._claims.clear()
+        self._profiles.clear()
 
     # ── single values ────────────────────────────────────────────────────────────────────────────────
 
@@ -190,7 +200,7 @@ class Redactor:
 
     def text(self, said: str) -> str:
         """Somebody's words: URLs, hosts and addresses redacted, what looks like a secret taken out."""
-        for person in self._named():
+        for person in sorted(self._named(), key=len, reverse=True):  # a whole name before a part of it
             if person in said:
                 said = said.replace(person, MASK)
         return said if said in _harmless else self._cleaned(said)
@@ -236,14 +246,18 @@ class Redactor:
         """What names a human."""
         if self.with_identity:
             return printable(text, LONGEST_SHOWN)
-        if len(text) >= 3 and len(self._people) < 16:
+        if len(text) >= 3 and len(self._people) < _MOST_PEOPLE:
             self._people.add(text)
         return MASK
 
     def _named(self) -> set[str]:
         """Whom this story is about, as far as that is known."""
-        if self._claims and not self.with_identity:
-            claims, self._claims = self._claims, []
+        if self.with_identity:
+            return self._people
+        unread = [profile for profile, read in self._profiles.items() if not read]
+        if self._claims or unread:
+            claims, self._claims = [*self._claims, *map(_object, unread)], []
+            self._profiles = dict.fromkeys(self._profiles, True)
             for one in claims:
                 for name in PEOPLE & one.keys():
                     self.person(_text_of(one[name]))
@@ -266,8 +280,8 @@ class Redactor:
             return self.url(value)
         if kind is _PERSON_KIND:
             return self.person(value)
-        if answer is not None and len(value) >= 8 and not _PLAIN.fullmatch(value):
-            value = without_secrets(value, answer)
+        if answer is not None and len(value) >= SHORTEST_SECRET and value not in _repeats_nothing:
+            value = _not_repeating(value, answer)
         return self.word(value) if kind is _WORD_KIND else self.text(value)
 
     def sent(self, pairs: Iterable[tuple[str, object]]) -> dict[str, str]:
@@ -352,6 +366,16 @@ class Redactor:
         return kept
 
 
+def _not_repeating(value: str, answer: httpx.Response) -> str:
+    """`value` without the secrets of the request; they may be words, too."""
+    cut = without_secrets(value, answer)
+    if cut == value and _PLAIN.fullmatch(value):
+        if len(_repeats_nothing) >= _MOST_HARMLESS:
+            _repeats_nothing.clear()
+        _repeats_nothing.add(value)
+    return cut
+
+
 def parse_pairs(query: bytes) -> list[tuple[str, str]]:
     """The pairs of a query or a form, as they are told apart by `&` and `=`; none when it cannot be read."""
     try:
@@ -404,7 +428,14 @@ def _header_of(segment: str) -> tuple[str, str]:
 
 def _segment(segment: str) -> dict[str, msgspec.Raw]:
     try:
-        return _SEGMENT_OF_JWT.decode(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        return _object(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError:
+        return {}
+
+
+def _object(text: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _RAW_OBJECT.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         return {}
 

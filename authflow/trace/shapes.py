@@ -9,7 +9,9 @@ from .story import Given, Shape
 
 
 def shape_of(record: SessionRecord, redact: Redactor) -> Shape:
-    """What a session is, without its secrets. (In a Shape's own order: names would double what it costs.)"""
+    """What a session is, without its secrets. (In a Shape's own order: names would double what it costs.) From then on
+    texts do not name whose it is."""
+    redact.about(record.claims, record.profile)
     token, claim, error = record.token, record.claim, record.error
     return Shape(
         record.state._value_,

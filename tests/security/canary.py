@@ -1,7 +1,7 @@
 """The canary: every secret of a test, and everything that the library let out. Neither may be found in the other.
 
 Rule 1: a secret counts in whole, percent-encoded, in base64 (at each of the three offsets) and in hex, and twelve
-        characters of it in a row are enough.
+        characters of it in a row are enough. One that is shorter than that (a user code) counts in whole.
 Rule 2: of an error the text, the traceback's text and every object that can be reached from it are searched. Only
         the frames are not: their local variables are the running program's own.
 """
@@ -33,6 +33,7 @@ from authflow.stores import Conflict, MemoryStore
 from authflow.trace.story import Trace
 
 TELLING = 12  # so many characters of a secret in a row give it away
+SHORTEST = 8  # a shorter value is part of ordinary words
 LOGGERS = ("", "authflow", "asyncio", "blinker", "concurrent", "h11", "httpcore", "httpx", "joserfc", "transitions")
 HUMAN = "authflow-scripted-browser"
 NOT_OURS = (HUMAN, "authflow-dev-provider")  # the threads of the human and of the provider
@@ -183,14 +184,21 @@ class Canary:
     def leaks(self) -> list[str]:
         """Where which secret got out; empty when none did."""
         telling = pieces_of(self.secrets)
+        short = [secret for secret in self.secrets if SHORTEST <= len(secret) < TELLING]
         found = [f"{held} is kept by an error" for held in self._held]
-        for where, text in dict.fromkeys(self._said):
+        for where, text in self.told:
+            found += [f"{where}: {secret!r} is in it" for secret in short if secret in text]
             for at in range(max(0, len(text) - TELLING + 1)):
                 secret = telling.get(text[at : at + TELLING])
                 if secret is not None:
                     found.append(f"{where}: {text[max(0, at - 60) : at + 40]!r} has a part of {secret[:80]!r}")
                     break
         return found
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """All that got out: from where, and its text."""
+        return list(dict.fromkeys(self._said))
 
     def heard(self, what: str) -> bool:
         """Whether anything was heard from there: a canary that hears nothing proves nothing."""

@@ -165,3 +165,17 @@ def test_an_error_is_redacted_and_keeps_its_words(redact: Redactor) -> None:
     assert SECRET not in str(kept) + str(kept.error_description)
     assert "ada" not in str(kept.error_description)
     assert (kept.code, kept.hint) == ("invalid_grant", "Sign in again.")
+
+
+def test_who_is_known_by_another_story_is_not_named_by_a_text_either(redact: Redactor) -> None:
+    redact.about(b'{"sub": "248289761001", "name": "Ada Lovelace", "given_name": "Ada"}', b"{", None)
+    assert redact.text("Ada Lovelace (Ada, 248289761001) is locked.") == f"{MASK} ({MASK}, {MASK}) is locked."
+    redact.forget()
+    assert redact.text("Ada is locked.") == "Ada is locked."
+
+
+def test_a_secret_of_plain_words_is_not_told_by_an_answer_that_repeats_it(redact: Redactor) -> None:
+    request = build_request("POST", "https://op.example/token", form={"client_secret": "correct horse battery"})
+    for told in ("not correct horse battery", "correct horse battery"):
+        answer = httpx.Response(401, json={"error_description": told, "scope": told}, request=request)
+        assert "horse" not in str(redact.response(answer))
