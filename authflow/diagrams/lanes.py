@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from .paint import MONO, Paint, Theme, clean, n
-from .sequence import BANDS, Check, Message, Sequence, bands, tell
+from .sequence import BANDS, Check, Lane, Message, Sequence, bands, tell
 from .text import Box, cut, fixed_width, width, wrap_fixed
 
 WIDTH: Final = 1120.0
@@ -23,6 +23,7 @@ LINE: Final = 15.0
 NUMBER: Final = 9.5  # radius of the number
 CHIP: Final = 19.0
 _GAP: Final = 6.0
+AGAIN: Final = 1600.0  # a page that is higher says so often again whose lane is whose
 
 
 class Words(NamedTuple):
@@ -60,6 +61,7 @@ class Page(NamedTuple):
     rows: tuple[Placed, ...]
     width: float
     height: float
+    heads: tuple[float, ...] = (10.0,)  # the upper edges of the names of the lanes
 
 
 def place(sequence: Sequence) -> Page:
@@ -71,14 +73,18 @@ def place(sequence: Sequence) -> Page:
     rows: list[Placed] = []
     top = TOP
     band = None
+    heads = [10.0]
     for message in sequence.messages:
         if message.band != band:
             top += 12.0 if band is not None else 0.0
             band = message.band
+        if top - heads[-1] > AGAIN:
+            heads.append(top + 8.0)
+            top += HEAD + 12.0
         row = _place(message, lanes, wide, top)
         rows.append(row)
         top = row.bottom
-    return Page(lanes, tuple(rows), wide, top + 20)
+    return Page(lanes, tuple(rows), wide, top + 20, tuple(heads))
 
 
 def _place(message: Message, lanes: dict[str, float], wide: float, top: float) -> Placed:
@@ -203,16 +209,23 @@ class _Drawing:
         parts = []
         for lane in self.sequence.lanes:
             x = self.page.lanes[lane.key]
+            heads = "".join(self._head(lane, x, top) for top in self.page.heads)
             parts.append(
                 f'<g data-lane="{lane.key}"><path d="M{n(x)} {n(HEAD + 12)} V{n(self.page.height - 8)}" fill="none" '
-                f'stroke-width="1.4" stroke-dasharray="2 5" {self.paint("stroke", "line")}/>'
-                f'<rect x="{n(x - 104)}" y="10" width="208" height="{n(HEAD)}" rx="10" stroke-width="1.4" '
-                f'fill="none" {self.paint("stroke", "start-line")}/>'
-                f'<text x="{n(x)}" y="{n(10 + HEAD / 2)}" dy="0.35em" text-anchor="middle" font-size="13.5" '
-                f'font-weight="600" {self.paint("fill", "ink")}>'
-                f"{clean(cut(lane.label, 190, 13.5, bold=True))}</text></g>"
+                f'stroke-width="1.4" stroke-dasharray="2 5" {self.paint("stroke", "line")}/>{heads}</g>'
             )
         return parts
+
+    def _head(self, lane: Lane, x: float, top: float) -> str:
+        place = f'x="{n(x - 104)}" y="{n(top)}" width="208" height="{n(HEAD)}" rx="10"'
+        # Further down the lane must not run through it.
+        under = f'<rect {place} {self.paint("fill", "page")}/>' if top > self.page.heads[0] else ""
+        return (
+            f'{under}<rect {place} stroke-width="1.4" fill="none" {self.paint("stroke", "start-line")}/>'
+            f'<text x="{n(x)}" y="{n(top + HEAD / 2)}" dy="0.35em" text-anchor="middle" font-size="13.5" '
+            f'font-weight="600" {self.paint("fill", "ink")}>'
+            f"{clean(cut(lane.label, 190, 13.5, bold=True))}</text>"
+        )
 
     def _calls(self) -> list[str]:
         """A bar where somebody works on an answer: from the request to its reply."""
@@ -253,8 +266,8 @@ class _Drawing:
             f'{self.paint("stroke", ink)}/>',
             *(self._words(words, message) for words in row.words),
             f'<circle cx="{n(start)}" cy="{n(row.y)}" r="{n(NUMBER)}" {self.paint("fill", ink)}/>'
-            f'<text x="{n(start)}" y="{n(row.y)}" dy="0.35em" text-anchor="middle" font-size="10" '
-            f'font-weight="700" {self.paint("fill", "page")}>{index}</text></g>',
+            f'<text x="{n(start)}" y="{n(row.y)}" dy="0.35em" text-anchor="middle" '
+            f'font-size="{10 if index < 100 else 8}" font-weight="700" {self.paint("fill", "page")}>{index}</text></g>',
         ]
         return "".join(parts)
 

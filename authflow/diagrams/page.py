@@ -42,13 +42,14 @@ p{{margin:0 0 10px;max-width:74ch;color:var(--text)}}
 a{{color:var(--hot)}}
 code,.mono{{font-family:{MONO};font-size:.92em}}
 .card{{border:1px solid var(--line);border-radius:14px;padding:14px;overflow-x:auto;background:var(--page)}}
-.card svg{{display:block;width:100%;height:auto;min-width:820px}}
+.card svg{{display:block;width:100%;height:auto;min-width:690px}}
 table{{border-collapse:collapse;width:100%;font-size:14px}}
 td:not(:last-child){{white-space:nowrap}}
 .wide{{overflow-x:auto}}
 th,td{{text-align:left;vertical-align:top;padding:7px 14px 7px 0;border-bottom:1px solid var(--line)}}
 th{{font-size:12.5px;color:var(--muted);font-weight:600}}
 :focus-visible{{outline:2px solid var(--hot);outline-offset:3px;border-radius:6px}}
+@media (max-width:720px){{.card svg{{min-width:820px}}}}
 @media (max-width:640px){{main{{padding:22px 16px 40px}}h1{{font-size:20px}}.card{{padding:8px;border-radius:10px}}}}
 @media print{{.card{{overflow:visible;break-inside:avoid}}.card svg{{min-width:0}}main{{max-width:none;padding:0}}}}
 """

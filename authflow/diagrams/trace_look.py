@@ -67,10 +67,17 @@ padding:12px 14px;margin:8px 0 0}
 article+article{border-top:1px solid var(--line);margin-top:44px;padding-top:34px}
 article h1,article h2.title{font-size:23px;line-height:1.25;letter-spacing:-.01em;text-transform:none;color:var(--ink);
 font-weight:700;margin:0}
-.axis{list-style:none;margin:0 0 40px;padding:0}
+.axis{list-style:none;margin:10px 0 40px;padding:0;display:grid;
+grid-template-columns:max-content minmax(0,max-content) max-content 1fr;column-gap:26px}
+.axis li{display:grid;grid-template-columns:subgrid;grid-column:1/-1;align-items:center;padding:6px 0;
+border-bottom:1px solid var(--line)}
 .axis li:last-child{border:0}
-.axis li{padding:7px 0;border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:4px 14px;align-items:center}
-.axis time{color:var(--muted);font-variant-numeric:tabular-nums;min-width:15ch;font-size:14px}
+.axis .pill{justify-self:start}
+.axis time,.axis span:last-child{color:var(--muted);font-variant-numeric:tabular-nums;font-size:14px}
+[data-story] rect{cursor:pointer}
+a:hover [data-story] rect,a:focus-visible [data-story] rect{stroke:var(--ink);stroke-width:2}
+@media (max-width:640px){.axis{display:block}.axis li{display:flex;flex-wrap:wrap;gap:4px 12px}
+td.value{min-width:24ch}}
 footer{margin-top:40px;color:var(--muted);font-size:13px}
 .js [data-message].off{opacity:.17}
 .js [data-message].now>path{stroke-width:2.6}
@@ -102,9 +109,17 @@ states.forEach(one=>one.classList.toggle('on',one.dataset.state===frame[1]));
 const where=n?'message '+n+' of '+frames.length+' · '+frame[2]+' · '+frame[1]:'before the first message';
 told.textContent=where;slider.setAttribute('aria-valuetext',where)};
 const stop=()=>{clearInterval(timer);timer=0;play.textContent='Play'};
-const go=n=>{stop();show(Math.max(0,Math.min(frames.length,n)))};
+const follow=n=>{const shown=messages[n-1],lit=states.find(one=>one.classList.contains('on'));
+[shown,lit].forEach(one=>{const card=one&&one.closest('.card');if(!card)return;
+const part=one.getBoundingClientRect(),room=card.getBoundingClientRect();
+if(part.left<room.left||part.right>room.right)
+card.scrollLeft+=(part.left+part.right-room.left-room.right)/2});
+if(shown){const part=shown.getBoundingClientRect(),top=play.parentElement.getBoundingClientRect().bottom;
+if(part.bottom>innerHeight)scrollBy(0,part.bottom-innerHeight+40);
+else if(part.bottom<top)scrollBy(0,part.top-top-40)}};
+const go=n=>{stop();show(Math.max(0,Math.min(frames.length,n)));follow(+slider.value)};
 const start=()=>{if(timer)return stop();if(+slider.value>=frames.length)show(0);play.textContent='Pause';
-timer=setInterval(()=>{show(+slider.value+1);if(+slider.value>=frames.length)stop()},550)};
+timer=setInterval(()=>{show(+slider.value+1);follow(+slider.value);if(+slider.value>=frames.length)stop()},550)};
 slider.addEventListener('input',()=>go(+slider.value));play.addEventListener('click',start);
 root.querySelector('.back').addEventListener('click',()=>go(+slider.value-1));
 root.querySelector('.on-one').addEventListener('click',()=>go(+slider.value+1));

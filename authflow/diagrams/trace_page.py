@@ -12,7 +12,7 @@ from typing import Final
 
 from ..chart import CHART
 from ..trace.story import Call, Check, Decision, Dropped, Hop, Story, Trace, Transition, Wait
-from . import lanes, mermaid, sequence, svg, traced
+from . import axis, lanes, mermaid, sequence, svg, traced
 from .page import page
 from .paint import clean
 from .trace_look import SCRIPT, STYLE
@@ -40,14 +40,20 @@ def render(trace: Trace) -> str:
 
 
 def _overview(trace: Trace, title: str) -> str:
-    """Every story on one axis of time."""
-    parts = [f"<header><h1>{clean(title)}</h1></header>", '<h2>In order of time</h2><ol class="axis">']
-    first = len(trace.stories) - min(len(trace.stories), MOST_STORIES)
-    for index, story in enumerate(trace.stories, 1):
+    """Every story on one axis of time, and as a list."""
+    stories = trace.stories
+    earlier = len(stories) - min(len(stories), MOST_STORIES)
+    links = ["" if index <= earlier else f"#s{index - earlier}" for index in range(1, len(stories) + 1)]
+    parts = [f"<header><h1>{clean(title)}</h1></header>", "<h2>In order of time</h2>"]
+    if len(stories) > 1:
+        drawing = axis.render(stories[earlier:], theme="page", id="axis", links=links[earlier:])
+        parts.append(f'<div class="card" tabindex="0" role="group" aria-label="The axis of time">{drawing}</div>')
+    parts.append('<ol class="axis">')
+    for story, link in zip(stories, links, strict=True):
         name = clean(traced.title_of(story))
-        shown = f'<a href="#s{index - first}">{name}</a>' if index > first else name
+        shown = f'<a href="{link}">{name}</a>' if link else name
         parts.append(
-            f"<li><time>{clean(moment(story.began))}</time> {shown} {_pill(story)} "
+            f"<li><time>{clean(moment(story.began))}</time><span>{shown}</span>{_pill(story)}"
             f"<span>{seconds(story.seconds)}</span></li>"
         )
     return "\n".join([*parts, "</ol>"])

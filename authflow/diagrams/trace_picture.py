@@ -1,4 +1,5 @@
-"""A trace as one picture: for each story its name and its end, the way through the chart, and the messages."""
+"""A trace as one picture: several stories on one axis of time; then for each its name and its end, the way through the
+chart, and the messages."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Final
 
 from ..chart import CHART
 from ..trace.story import Trace
-from . import lanes, svg, traced
+from . import axis, lanes, svg, traced
 from .layout import WIDTH as CHART_WIDTH
 from .paint import Paint, Theme, clean, n
 from .text import cut, width
@@ -25,6 +26,10 @@ def render(trace: Trace, *, theme: Theme = "light", id: str = "trace") -> str:
     parts: list[str] = []
     top, wide = 0.0, CHART_WIDTH + 2 * _SIDE
     stories = trace.stories[-MOST_STORIES:]
+    if len(stories) > 1:
+        inner, high = _inside(axis.render(stories, theme=theme, id=f"{id}-axis"), _SIDE, 18, wide - 2 * _SIDE)
+        parts.append(inner)
+        top = high + 30
     for index, story in enumerate(stories, 1):
         drawn = traced.draw(story)
         told, kind = traced.ending(story)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authflow.diagrams.flows import FLOWS
-from authflow.diagrams.lanes import NUMBER, Page, place, render
+from authflow.diagrams.lanes import AGAIN, HEAD, NUMBER, Page, place, render
 from authflow.diagrams.sequence import Check, Lane, Message, Sequence
 from authflow.diagrams.text import Box
 
@@ -109,3 +109,13 @@ def test_a_hostile_text_is_only_text() -> None:
 
     assert not list(root.iter(f"{NS}script"))
     assert "\u202e" not in render(Sequence("Hostile", THREE, (hostile,)))
+
+
+def test_a_long_conversation_says_again_whose_lane_is_whose() -> None:
+    page = place(Sequence("t", THREE, tuple(Message("app", "provider", f"GET /{at}") for at in range(200))))
+
+    assert len(page.heads) > 4
+    assert all(b - a < AGAIN + 200 for a, b in zip(page.heads, [*page.heads[1:], page.height], strict=True))
+    for top in page.heads:
+        assert not [row for row in page.rows if row.top < top + HEAD and top < row.bottom]
+    assert overlaps(page) == []

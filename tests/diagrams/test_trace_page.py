@@ -27,6 +27,14 @@ OVERLAPS = """() => [...document.querySelectorAll('article svg')].flatMap(svg =>
     a[1] < b[3] && b[1] < a[3] && a[2] < b[4] && b[2] < a[4]).map(b => a[0] + ' / ' + b[0]));
 })"""
 
+IN_VIEW = """() => {
+  const shown = [...document.querySelectorAll('[data-message]:not(.off)')].at(-1);
+  if (!shown) return null;
+  const part = shown.getBoundingClientRect(), card = shown.closest('.card').getBoundingClientRect();
+  const middle = (part.left + part.right) / 2;
+  return part.top >= 0 && part.bottom <= innerHeight && middle >= card.left && middle <= card.right;
+}"""
+
 
 @pytest.fixture
 def page_of(tmp_path: Path) -> Any:
@@ -158,3 +166,15 @@ def test_axe_finds_nothing(chromium, page_of, name: str, scheme: str) -> None:
         return [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]]
 
     assert opened(chromium, page_of(name), use, scheme=scheme).result == []
+
+
+def test_a_replay_brings_its_message_into_view_on_a_long_page_and_a_narrow_one(chromium, page_of) -> None:
+    async def use(page: Any) -> Any:
+        await page.evaluate("document.querySelector('article').scrollIntoView()")
+        shown = []
+        for key in ("Home", "End", "ArrowLeft"):
+            await page.keyboard.press(key)
+            shown.append(await page.evaluate(IN_VIEW))
+        return shown
+
+    assert opened(chromium, page_of("login"), use, wide=390).result == [None, True, True]
