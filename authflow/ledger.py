@@ -260,10 +260,12 @@ class Ledger:
                 with suppress(StoreError):
                     self._store.swap(self.store_key, version, None)
 
-    def move(self, key: Key, prefix: str) -> None:
-        """Moves the record to another key: stored there first, then removed here."""
+    def move(self, old: Key, key: Key, prefix: str) -> None:
+        """Moves the record from `old`, where it must still be, to another key: stored there first, then removed."""
         with self._turn:
             self.load()
+            if self.key != old:
+                raise StoreError("The session was moved elsewhere meanwhile.", hint="Look for it there.")
             new_key = prefix + str(key)
             data, sealed = self._pack(new_key, self.record, 0)
             made = self._store.swap(new_key, 0, data)

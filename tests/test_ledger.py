@@ -412,7 +412,7 @@ def test_a_clock_set_back_does_not_turn_back_time(book: Book) -> None:
 def test_a_move_takes_the_record_along_and_leaves_nothing(book: Book) -> None:
     book.sign_in()
     record = book.ledger.record
-    book.ledger.move(Key("new", "acme", ""), "session/")
+    book.ledger.move(KEY, Key("new", "acme", ""), "session/")
     assert list(book.store.keys("session/")) == ["session/new/acme/"]
     assert book.ledger.record == record
     book.renew()
@@ -422,7 +422,17 @@ def test_a_move_onto_another_session_is_refused(book: Book) -> None:
     book.sign_in()
     book.store.swap("session/new/acme/", 0, b"taken")
     with pytest.raises(StoreError, match="already"):
-        book.ledger.move(Key("new", "acme", ""), "session/")
+        book.ledger.move(KEY, Key("new", "acme", ""), "session/")
+    book.renew()
+
+
+def test_a_move_from_where_it_is_no_longer_is_refused(book: Book) -> None:
+    """Two callbacks of one browser take its other sessions along, each to its own place."""
+    book.sign_in()
+    book.ledger.move(KEY, Key("new", "acme", ""), "session/")
+    with pytest.raises(StoreError, match="elsewhere"):
+        book.ledger.move(KEY, Key("newer", "acme", ""), "session/")
+    assert list(book.store.keys("session/")) == ["session/new/acme/"]
     book.renew()
 
 
@@ -432,7 +442,7 @@ def test_a_move_of_what_another_process_has_changed_is_undone(book: Book) -> Non
     other.ledger.load()
     other.renew("theirs")
     with pytest.raises(StoreError, match="meanwhile"):
-        book.ledger.move(Key("new", "acme", ""), "session/")
+        book.ledger.move(KEY, Key("new", "acme", ""), "session/")
     assert list(book.store.keys("session/")) == [STORED]
     assert book.ledger.key == KEY
 

@@ -54,7 +54,7 @@ def move(s: SessionCore, owner: str) -> Op[None]:
     names = whose.names_in(new.provider, record)
     try:
         yield Do(partial(whose.enter, house, new, names), house.store.blocking)
-        yield Do(partial(s._run.ledger.move, new, SESSION), house.store.blocking)
+        yield Do(partial(s._run.ledger.move, old, new, SESSION), house.store.blocking)
     except BaseException:
         if empty is not None:
             house.sessions.put(new, empty)

@@ -57,7 +57,9 @@ def test_a_sign_in_sets_cookies_that_no_script_reads_and_no_other_site_brings(st
     assert "Domain" not in cookie
     assert response.headers["cache-control"] == "no-store"
     ada.go(f"{site.url}/login/acme")
-    assert [one.name.split("-")[-1] for one in ada._cookies.jar if one.name.startswith("dev-")] == ["owner"]
+    # The login's own stays for a minute: by it this tab and another that arrives at the same time find each other.
+    names = sorted(one.name for one in ada._cookies.jar if one.name.startswith("dev-"))
+    assert [name.split("-")[2] for name in names] == ["login", "owner"]
 
 
 def test_each_sign_in_renews_the_cookie_and_the_old_one_opens_nothing(stage: Stage) -> None:
@@ -200,7 +202,8 @@ def test_a_target_cannot_leave_the_site(stage: Stage) -> None:
         url, cookies = begun(httpx.get(f"{site.url}/login/acme", params={"next": wanted}, headers=PAGE))
         link = stage.person().go(url).url
         cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-        assert ask(None, "GET", link, headers=cookie).headers["location"] == "/"
+        assert ask(None, "GET", link, headers=cookie).headers["location"] == "/signed-in"
+        assert httpx.get(f"{site.url}/signed-in", params={"next": wanted}).headers["location"] == "/"
 
 
 # ── when it does not go well ─────────────────────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ from authflow.errors import (
     ValidationFailed,
 )
 from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
-from authflow.integrations.web.cookies import Cookies, Login, new_secret, owner_of, read_login
+from authflow.integrations.web.cookies import STEP_UP, Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
 from authflow.integrations.web.forward import client_settings
 from authflow.integrations.web.pages import explain
@@ -108,7 +108,7 @@ def test_nothing_that_arrives_is_an_exception() -> None:
             asked = Asked("POST", query, {"cookie": cookies, **form}, body)
             for steps in (desk.callback("github", asked), desk.logout("", asked), desk.back_channel_logout(asked),
                           desk.front_channel_logout(asked), desk.initiate_login(asked), desk.signed_out(asked),
-                          desk.session(asked), desk.choose(asked)):  # fmt: skip
+                          desk.signed_in(asked), desk.session(asked), desk.choose(asked)):  # fmt: skip
                 assert run(steps).status in (200, 303, 400, 503)
 
         visit()
@@ -153,7 +153,7 @@ def test_what_a_cookie_holds_is_not_what_the_store_knows() -> None:
     secret = new_secret()
     assert secret not in owner_of(secret)
     assert Login("binding", secret).begun_under != owner_of(secret)
-    assert Login("binding", secret, step_up=True).begun_under == owner_of(secret)
+    assert Login("binding", secret, STEP_UP).begun_under == owner_of(secret)
     assert len(owner_of(secret)) == 32
 
 

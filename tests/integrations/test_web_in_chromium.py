@@ -177,7 +177,7 @@ def test_no_token_is_in_the_browser_and_the_api_answers(scene: Scene) -> None:
         kept = "document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)"
         assert await page.evaluate(kept) == "{}{}"
         cookies = [one for one in await page.context.cookies() if one["name"].startswith("dev-")]
-        assert [(one["httpOnly"], one["sameSite"]) for one in cookies] == [(True, "Lax")]
+        assert {(one["httpOnly"], one["sameSite"]) for one in cookies} == {(True, "Lax")}
         return "\n".join(seen) + await page.content()
 
     text = scene.visit(story)

@@ -66,6 +66,17 @@ class Browsers:
             page.follow()
 
 
+    def gathered(self, old: str, owner: str) -> None:
+        """Two sign-ins of one browser arrived at once: the sessions of the one are the other's now, and so are the
+        pages that listened to them."""
+        followed = self._by_owner.get(old)
+        if followed is not None:
+            self.rename(followed, owner)
+            return
+        for page in tuple(self.find(owner).pages):
+            page.follow()
+
+
 BROWSER: ContextVar[Browser | None] = ContextVar("authflow.flet.browser", default=None)
 
 

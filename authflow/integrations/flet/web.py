@@ -59,6 +59,11 @@ class FletPlaces(Places):
 
 class FletDesk(Desk):
     places_class = FletPlaces
+    browsers: Browsers
+
+    def gathered(self, old: str, owner: str) -> None:
+        super().gathered(old, owner)
+        self.browsers.gathered(old, owner)
 
     def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
         REFUSED.get([]).append(error)
@@ -69,12 +74,14 @@ class FletRoutes(Auth):
     """The routes of one application."""
 
     desk_class = FletDesk
+    desk: FletDesk
 
     def __init__(self, logins: FletLogins) -> None:
         keep = None if logins.remember is None else int(logins.remember)
         super().__init__(logins.manager, base_url=logins.site, prefix=logins.prefix, keep_seconds=keep)
         self.logins = logins
         self.browsers = Browsers()
+        self.desk.browsers = self.browsers
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """`app` behind the routes; its pages know their browser."""

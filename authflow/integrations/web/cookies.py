@@ -7,7 +7,9 @@ Rule 1: both are HttpOnly, Secure, Path=/, without a Domain and with a name that
         other host and no plain http reads or sets them. Lax, because the provider's redirect comes from another site.
 Rule 2: a login begins under an owner that no cookie leads to, and is moved to the cookie's when it has succeeded. So
         whoever planted a cookie shares nothing, and no worker knows the new owner from before.
-Rule 3: on http://127.0.0.1, for development, browsers refuse prefix and Secure: they are left off, and it is said so.
+Rule 3: two tabs may sign in at once, and the browser keeps one of the two owner's cookies. The login's cookies are
+        named apart, so each stays for a minute after its sign-in: whichever tab comes next brings both together.
+Rule 4: on http://127.0.0.1, for development, browsers refuse prefix and Secure: they are left off, and it is said so.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 
 MOST_LOGINS = 5  # tabs in which one browser may be signing in at a time
 LOGIN_SECONDS = 600
+ARRIVED_SECONDS = 60  # as long as the same callback is answered, and the exchange of another tab's may take
 _SECRET = re.compile(r"[A-Za-z0-9_\-]{43}")
 
 
@@ -50,11 +53,11 @@ class Cookies:
     def drop_owner(self) -> tuple[str, str]:
         return self._set(self.owner_name, "", 0)
 
-    def set_login(self, state: str, kept: Login, *, cross_site: bool) -> tuple[str, str]:
-        """For one login under way. `cross_site`: the provider's page posts the answer, so Lax would lose it."""
+    def set_login(self, name: str, kept: Login, *, cross_site: bool) -> tuple[str, str]:
+        """For one login. `cross_site`: the provider's page posts the answer, so Lax would lose it."""
         same_site = "None" if cross_site and self.secure else "Lax"
-        value = f"{kept.binding}.{kept.secret}{'.up' if kept.step_up else ''}"
-        return self._set(self.login_name(state), value, LOGIN_SECONDS, same_site)
+        value = f"{kept.binding}.{kept.secret}{f'.{kept.mark}' if kept.mark else ''}"
+        return self._set(name, value, ARRIVED_SECONDS if kept.mark == ARRIVED else LOGIN_SECONDS, same_site)
 
     def drop_login(self, name: str) -> tuple[str, str]:
         return self._set(name, "", 0)
@@ -62,6 +65,11 @@ class Cookies:
     def logins(self, cookies: Mapping[str, str]) -> list[str]:
         """The names of the logins under way, oldest first (browsers send them so)."""
         return [name for name in cookies if name.startswith(f"{self.prefix}login-")]
+
+    def arrived(self, cookies: Mapping[str, str]) -> list[str]:
+        """The secrets of the sign-ins of the last minute."""
+        found = [read_login(cookies[name]) for name in self.logins(cookies)]
+        return [one.secret for one in found if one is not None and one.mark == ARRIVED]
 
     def drop_eldest(self, cookies: Mapping[str, str]) -> list[tuple[str, str]]:
         """Makes room for one more login."""
@@ -77,12 +85,16 @@ class Cookies:
         return "Set-Cookie", "; ".join(parts)
 
 
+STEP_UP = "up"  # beside the live session that this secret leads to already
+ARRIVED = "in"  # the sign-in succeeded: the browser was given this secret as the owner's cookie
+
+
 class Login(NamedTuple):
     """What a login's cookie holds: its binding, and the secret that becomes the owner's cookie."""
 
     binding: str
     secret: str
-    step_up: bool = False  # beside the live session that this secret leads to already
+    mark: str = ""
 
     def __repr__(self) -> str:
         return "Login(…)"
@@ -90,14 +102,14 @@ class Login(NamedTuple):
     @property
     def begun_under(self) -> str:
         """The owner of the session while it is pending."""
-        return owner_of(self.secret) if self.step_up else _hash(f"login {self.secret}")
+        return owner_of(self.secret) if self.mark == STEP_UP else _hash(f"login {self.secret}")
 
 
 def read_login(value: str) -> Login | None:
     """None for what was not made here."""
     binding, _, rest = value.partition(".")
     secret, _, mark = rest.partition(".")
-    return Login(binding, secret, mark == "up") if binding and _SECRET.fullmatch(secret) else None
+    return Login(binding, secret, mark) if binding and _SECRET.fullmatch(secret) else None
 
 
 def new_secret() -> str:

@@ -2,12 +2,15 @@
 
     login      a secret is made → `begin` → to the provider, with the login's cookie
     callback   the login's cookie → `complete` of that very session → moved to the owner that the secret leads to
+    signed-in  another tab's sign-in arrived at the same time → brought together → the page that was wanted
     logout     here, then at the provider; others' pages cannot ask for it
 
 Rule 1: a callback counts only with the cookie of the browser that began, for the provider whose route it came to.
 Rule 2: a sign-in renews the owner's cookie. The browser's other sessions move along; one that was there before with
         the same provider ends. So a cookie that somebody planted, or kept, opens nothing afterwards.
-Rule 3: a login that fails changes nothing of what the browser has.
+Rule 3: what another tab's sign-in brings together goes under the cookie that the browser sends, which it was given at
+        a sign-in of its own. Never the other way: a cookie of a login that somebody planted leads to nothing of it.
+Rule 4: a login that fails changes nothing of what the browser has.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any, Final
 from ... import AsyncSession, AuthflowError, Session
 from ...errors import BindingRequired, CallbackRejected, ConfigurationError, LoginFailed, ValidationFailed
 from . import pages
-from .cookies import Cookies, Login, new_secret, owner_of, read_login
+from .cookies import ARRIVED, STEP_UP, Cookies, Login, new_secret, owner_of, read_login
 from .exchange import PRIVATE, Answer, Asked, as_json, is_from_here, see_other
 from .places import Places
 from .running import Do, Read, Steps
@@ -94,7 +97,7 @@ class Desk:
             return pages.no_such_provider(self._ways())
         onward, step_up = self.places.target(wanted), bool(arguments.get("step_up"))
         secret = self.cookies.secret_of(asked.cookies) if step_up else None
-        login = Login("", secret or new_secret(), step_up)
+        login = Login("", secret or new_secret(), STEP_UP if step_up else "")
         session = self.manager.owner(login.begun_under)[name]
         provider = session.provider
         begin = partial(
@@ -161,7 +164,6 @@ class Desk:
             return pages.explain(error, provider.label, self._ways(name)).with_headers(*dropped)
         data = done.app_data if isinstance(done.app_data, dict) else {}
         onward = str(data.get("next") or data.get("target_link_uri") or self.places.home)
-        answer = see_other(onward, self.cookies.drop_login(cookie))
         owner = owner_of(login.secret)
         if session.owner != owner and (yield Read(partial(getattr, session, "live"))):
             try:
@@ -169,11 +171,21 @@ class Desk:
             except AuthflowError as error:
                 logger.warning("a session was not moved to its owner: %s (%s)", error, error.code)
         arrived = self.manager.owner(owner)[name]
-        if not (yield Read(partial(getattr, arrived, "live"))):
-            return answer  # it was signed out since: this is the same callback again
+        if login.mark == STEP_UP or not (yield Read(partial(getattr, arrived, "live"))):
+            # The browser has the owner's cookie; or it was signed out since, and is the same callback again.
+            return see_other(onward, self.cookies.drop_login(cookie))
         # A posted answer comes without the owner's cookie: then whose it was when the login began.
-        yield from self._gather(self._owner_now(asked) or data.get("owner"), arrived)
-        return answer.with_headers(self.cookies.set_owner(login.secret))
+        yield from self._gather(self._owner_now(asked) or data.get("owner"), owner)
+        kept = self.cookies.set_login(cookie, login._replace(mark=ARRIVED), cross_site=_is_posted(provider))
+        return see_other(self.places.signed_in(onward), kept, self.cookies.set_owner(login.secret))
+
+    def signed_in(self, asked: Asked) -> Steps[Answer]:
+        """`/signed-in?next=/page`: the browser has read a callback's answer, and says which owner's cookie it kept."""
+        owner = self._owner_now(asked)
+        for secret in self.cookies.arrived(asked.cookies):
+            if owner is not None:
+                yield from self._gather(owner_of(secret), owner)
+        return see_other(self.places.target(asked.param("next")))
 
     def _cookies_for(self, asked: Asked, cookies: Mapping[str, str]) -> list[str]:
         """The cookies of the login that a callback may belong to. Where its state lies within a JWT (JARM) any may be
@@ -185,28 +197,33 @@ class Desk:
         return [name] if name in cookies else []
 
     def _send(self, asked: Asked, request: Any, provider: Any, login: Login) -> Answer:
-        cross_site = "form_post" in (provider.response_mode or "")
         kept = login._replace(binding=request.binding or "")
-        cookie = self.cookies.set_login(request.state, kept, cross_site=cross_site)
+        name = self.cookies.login_name(request.state)
+        cookie = self.cookies.set_login(name, kept, cross_site=_is_posted(provider))
         return see_other(request.url, *self.cookies.drop_eldest(asked.cookies), cookie)
 
-    def _gather(self, old: str | None, session: AnySession) -> Steps[None]:
-        """The sessions of the browser's `old` owner go under its fresh one. The login stands, whatever becomes of
+    def _gather(self, old: str | None, owner: str) -> Steps[None]:
+        """The sessions of the browser's `old` owner go under its present one. The login stands, whatever becomes of
         them."""
-        if old is None or old == session.owner:
+        if old is None or old == owner:
             return
         for other in self.manager.owner(old).sessions():
+            there = self.manager.owner(owner)[other.provider.name, other.account]
             try:
                 if not (yield Read(partial(getattr, other, "live"))):
                     continue
-                if (other.provider.name, other.account) == (session.provider.name, session.account):
+                if (yield Read(partial(getattr, there, "live"))):
                     # Its tokens live on: some providers would end the new ones with them.
                     yield Do(partial(other.logout, revoke=False, end_session=False))
                     continue
                 yield Do(other.cancel)
-                yield Do(partial(other.move, owner=session.owner))
+                yield Do(partial(other.move, owner=owner))
             except AuthflowError as error:
                 logger.warning("a session stays behind at a sign-in: %s (%s)", error, error.code)
+        self.gathered(old, owner)
+
+    def gathered(self, old: str, owner: str) -> None:
+        """What was `old`'s is the other's now."""
         self.streams.end(old)
 
     def _owner_now(self, asked: Asked) -> str | None:
@@ -316,3 +333,8 @@ class Desk:
     def _ways(self, name: str = "", onward: str | None = None) -> list[tuple[str, str]]:
         ways = [("Back to the application", self.places.home)]
         return [("Sign in again", self.places.login(name, onward)), *ways] if name else ways
+
+
+def _is_posted(provider: Any) -> bool:
+    """Whether the provider's page posts the answer."""
+    return "form_post" in (provider.response_mode or "")

@@ -25,6 +25,7 @@ ROUTES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "callback": ("/callback/{provider}", ("GET", "POST")),
     "logout_all": ("/logout", ("POST",)),
     "logout": ("/logout/{provider}", ("POST",)),
+    "signed_in": ("/signed-in", ("GET",)),
     "signed_out": ("/signed-out", ("GET",)),
     "back_channel_logout": ("/backchannel-logout", ("POST",)),
     "front_channel_logout": ("/frontchannel-logout", ("GET",)),
@@ -80,6 +81,11 @@ class Places:
         """The link that signs in; `onward` is a page to come back to."""
         path = self.path("login", provider) if provider else self.path("choose")
         return path if onward is None else f"{path}?next={quote(onward, safe='')}"
+
+    def signed_in(self, onward: str) -> str:
+        """Where a callback leads: on to `onward`, with the cookies that the browser has kept."""
+        onward, path = onward.removeprefix(self.origin), self.path("signed_in")
+        return path if onward == self.home else f"{path}?next={quote(onward, safe='')}"
 
     def target(self, wanted: str | None) -> str:
         """`wanted`, if it is a page of this site; else its home."""
