@@ -127,8 +127,14 @@ class ReadableSession(SessionCore):
             raise NotSupported(f"There is no diagram format {format!r}.", hint=f"Formats: {', '.join(RENDERERS)}.")
         return draw(format, state=self.state, title=f"A login at {self._provider.label}")
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows for a session: its chart, in the reader's colours, and where it is in a sentence."""
+        from .diagrams import notebook
+
+        return notebook.figure(self._repr_svg_(), f"The chart of a login; now: {self.state}", self.explain())
+
     def _repr_svg_(self) -> str:
-        """What a notebook shows for a session: its chart, in the reader's colours."""
+        """The same where only pictures are shown."""
         from .diagrams import draw
 
         return draw("svg", state=self.state, title=f"A login at {self._provider.label}", theme="auto", id=self._id())

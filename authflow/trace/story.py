@@ -297,8 +297,12 @@ class Trace(msgspec.Struct, frozen=True, omit_defaults=True):
         `NotSupported`."""
         return Path(_exports().save(self, path))
 
-    def _repr_svg_(self) -> str:
+    def _repr_html_(self) -> str:
         """What a notebook shows for a trace."""
+        return str(import_module("authflow.diagrams.notebook").of_trace(self))
+
+    def _repr_svg_(self) -> str:
+        """The same where only pictures are shown."""
         name = hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
         return str(_exports().trace_picture.render(self, theme="auto", id=f"t{name}"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from authflow.diagrams.exports import EXPORTS, export, save
 from authflow.errors import ErrorInfo, NotSupported
 from authflow.trace.story import Call, Check, Decision, Hop, Story, Trace, Transition, Wait
-from tests.trace.examples import EXAMPLES, FAILED_LOGIN, LOGIN, SESSION
+from tests.trace.examples import EXAMPLES, FAILED_LOGIN, LOGIN, REFRESH_ELSEWHERE, SESSION
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\u202e]]>--> \"'`;#:%%{init}%%{{}} end"
 EVIL = Trace(
@@ -46,6 +47,9 @@ EVIL = Trace(
 )  # fmt: skip
 
 
+ENDS = (".html", ".svg", ".png", ".mmd", ".flow.mmd", ".txt", ".json")
+
+
 def text_of(trace: Trace, format: str) -> str:
     content = export(trace, format)
     return content.decode() if isinstance(content, bytes) else content
@@ -58,22 +62,29 @@ def test_the_same_trace_gives_the_same_bytes(name: str, format: str) -> None:
 
 
 def test_the_bytes_are_the_same_in_another_process(tmp_path: Path) -> None:
-    LOGIN.save(tmp_path / "login.json")
+    """Whatever its hashes are seeded with, wherever it is, whatever it speaks."""
+    ours = {}
+    for name in ("failed_login", "refresh_elsewhere", "session"):
+        EXAMPLES[name].save(tmp_path / f"{name}.json")
+        for end in ENDS:
+            ours[f"{name}{end}"] = hashlib.sha256(EXAMPLES[name].save(tmp_path / f"ours{end}").read_bytes()).hexdigest()
     code = (
-        "import hashlib, sys; from authflow.diagrams.exports import export; from authflow.trace.story import Trace;"
-        "trace = Trace.load(sys.argv[1]);"
-        "texts = [export(trace, one) for one in ('html', 'svg', 'mermaid', 'flowchart')];"
-        "print(hashlib.sha256(''.join(texts).encode()).hexdigest())"
+        "import hashlib, json, locale, pathlib, sys; from authflow.trace.story import Trace;"
+        "locale.setlocale(locale.LC_ALL, ''); here = pathlib.Path(sys.argv[1]); ends = sys.argv[2:]; theirs = {}\n"
+        "for file in sorted(here.glob('*[a-z].json')):\n"
+        "    trace = Trace.load(file)\n"
+        "    for end in ends:\n"
+        "        saved = trace.save(here / f'theirs{end}').read_bytes()\n"
+        "        theirs[file.stem + end] = hashlib.sha256(saved).hexdigest()\n"
+        "print(json.dumps(theirs))"
     )
-    runs = {
-        subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "login.json")],
-            env={"PYTHONHASHSEED": seed, "TZ": zone}, capture_output=True, text=True, check=True,
-        ).stdout
-        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
-    }  # fmt: skip
+    (tmp_path / "ours.json").unlink()
+    elsewhere = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), *ENDS], env=elsewhere, capture_output=True, text=True, check=True
+    )
 
-    assert len(runs) == 1
+    assert json.loads(told.stdout) == ours
 
 
 @pytest.mark.parametrize("trace", [*EXAMPLES.values(), EVIL, Trace()], ids=[*EXAMPLES, "evil", "empty"])
@@ -86,7 +97,9 @@ def test_a_picture_is_well_formed(trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("format", ["mermaid", "flowchart"])
-@pytest.mark.parametrize("trace", [LOGIN, FAILED_LOGIN, EVIL], ids=["login", "failed", "evil"])
+@pytest.mark.parametrize(
+    "trace", [LOGIN, FAILED_LOGIN, REFRESH_ELSEWHERE, EVIL], ids=["login", "failed", "elsewhere", "evil"]
+)
 def test_mermaid_accepts_it_and_shows_only_text(trace: Trace, format: str) -> None:
     drawn = str(mermaidx.render(text_of(trace, format)).svg())
 
@@ -156,9 +169,10 @@ def test_the_names_end_says_the_format(tmp_path: Path, name: str, begins: bytes)
     assert (b"\nflowchart LR\n" in path.read_bytes()) == (name in ("a.flow.mmd", "a.HTML"))
 
 
-def test_another_end_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(NotSupported, match=r"a\.gif") as raised:
-        save(LOGIN, tmp_path / "a.gif")
+@pytest.mark.parametrize("name", ["a.gif", "failed", "a.html.gz", ".html"])
+def test_another_end_is_refused_with_those_there_are(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotSupported, match=re.escape(name)) as raised:
+        save(LOGIN, tmp_path / name)
     assert ".html" in raised.value.hint
     with pytest.raises(NotSupported):
         export(LOGIN, "gif")

@@ -139,6 +139,28 @@ def test_a_click_copies_mermaid(chromium, page_of, button: int, begins: str) -> 
     assert pasted.startswith('---\ntitle: "A login at Acme"')
 
 
+def test_what_somebody_puts_into_it_cannot_load_run_or_send_anything(chromium, page_of) -> None:
+    async def use(page: Any) -> Any:
+        return await page.evaluate(
+            """() => new Promise(done => {
+              const refused = new Set();
+              document.addEventListener('securitypolicyviolation', event => {
+                refused.add(event.effectiveDirective);
+                if (refused.size === 4) done([window.ran ?? 'no', ...[...refused].sort()]);
+              });
+              document.body.insertAdjacentHTML('beforeend', '<img src="https://x.example/a.png"><p style="top:0">');
+              const script = document.createElement('script');
+              script.textContent = 'window.ran = "yes"';
+              document.body.append(script);
+              fetch('https://x.example/').catch(() => 0);
+            })"""
+        )
+
+    refused = ["no", "connect-src", "img-src", "script-src-elem", "style-src-attr"]
+
+    assert opened(chromium, page_of("login"), use).result == refused
+
+
 def test_on_paper_everything_is_there(chromium, page_of) -> None:
     async def use(page: Any) -> Any:
         await page.keyboard.press("Home")

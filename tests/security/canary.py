@@ -12,6 +12,7 @@ import asyncio
 import base64
 import logging
 import pickle
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -121,6 +122,7 @@ class Canary:
         self.show("session", session)
         self.hear("session.explain()", session.explain())
         self.hear("session.diagram()", session.diagram())
+        self.hear("the session in a notebook", unpacked(session._repr_html_()))
         if session.user is not None:
             self.hear("the user's profile", repr(dict(session.user)))
             self.show("the user's groups", session.user.groups)
@@ -143,6 +145,7 @@ class Canary:
             self.show(where, trace)
             for format in EXPORTS.keys() - {"png"}:
                 self.hear(f"{where} as {format}", export(trace, format))
+            self.hear(f"{where} in a notebook", unpacked(trace._repr_html_()))
 
     def listen(self, manager: Any) -> None:
         """Hears every signal of a manager."""
@@ -253,6 +256,12 @@ class NotingStore(MemoryStore):
         error = self.fails(call, key)
         if error is not None:
             raise error
+
+
+def unpacked(html: str) -> str:
+    """A page, and beside it what the images in it are."""
+    images = [base64.b64decode(one).decode() for one in re.findall("data:image/svg[+]xml;base64,([^\"]+)", html)]
+    return "\n".join([re.sub("base64,[^\"]+", "", html), *images])
 
 
 def forms_of(secret: str) -> Iterator[str]:
