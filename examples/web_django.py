@@ -15,7 +15,7 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, JsonResponse
 from django.urls import include, path
 
 from authflow import SessionManager
@@ -33,8 +33,8 @@ def home(request: HttpRequest) -> FileResponse:
     return FileResponse(PAGE.open("rb"), content_type="text/html; charset=utf-8")
 
 
-def account(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(f"hello {request.authflow.user.name}")
+def account(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"name": request.authflow.user.name})
 
 
 def add_login(provider: Provider, base_url: str, api: str) -> None:

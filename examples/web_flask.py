@@ -34,8 +34,8 @@ def add_login(app: Flask, provider: Provider, base_url: str, api: str) -> Auth:
 
     @app.get("/account")
     @auth.required
-    def account() -> str:
-        return f"hello {auth.session().user.name}"
+    def account() -> dict[str, str]:
+        return {"name": auth.session().user.name}
 
     return auth
 

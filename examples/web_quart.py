@@ -36,9 +36,9 @@ def application(provider: Provider, base_url: str, api: str) -> Quart:
 
     @app.get("/account")
     @auth.required
-    async def account() -> str:
+    async def account() -> dict[str, str]:
         session = await auth.session()
-        return f"hello {session.user.name}"
+        return {"name": session.user.name}
 
     return app
 

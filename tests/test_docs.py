@@ -39,7 +39,7 @@ from authflow.testing.served import Served
 web = Served(app, int(os.environ["PORT"]))
 web.start()
 page = ada.go(f"{web.url}/login")
-print(page.status, page.text)
+print(page.status, page.text.strip())
 names = sorted({cookie.name for cookie in ada._cookies.jar} - {"dev_session"})
 print(*[re.sub("[0-9a-f]{16}$", "*", name) for name in names if name.startswith("__Host-")])
 print(ada.go(f"{web.url}/callback?state=stray&code=x").status, ada.go(f"{web.url}/me").text)
@@ -125,7 +125,8 @@ def test_the_web_application_runs() -> None:
     app, stores = blocks("web.md")
     port = free_port()
 
-    told = run(app, AFTER_WEB, PORT=str(port), REDIRECT_URI=f"http://127.0.0.1:{port}/callback")
+    base_url = f"http://127.0.0.1:{port}"
+    told = run(app, AFTER_WEB, PORT=str(port), BASE_URL=base_url, REDIRECT_URI=f"{base_url}/callback")
 
     assert told == ["200 hello Ada Lovelace", "__Host-owner", "403 hello Ada Lovelace", "303 401"]
     assert run(stores) == ["authorizing True"]
@@ -136,7 +137,7 @@ def test_the_web_application_runs() -> None:
 VISIT = '''
 web.start()
 page = ada.go(f"{web.url}/login/github?next=/me")
-print(page.status, page.text)
+print(page.status, page.text.strip())
 print(ada.go(f"{web.url}/callback/github?state=stray&code=x").status)
 web.stop()
 '''

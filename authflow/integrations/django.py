@@ -13,7 +13,7 @@
     # a view, or a template: {{ request.authflow.user.name }}
     @auth.login_required
     def me(request):
-        return HttpResponse(f"hello {request.authflow.user.name}")
+        return JsonResponse({"name": request.authflow.user.name})
 
 With a `SessionManager` the views are plain, under WSGI and ASGI. With an `AsyncSessionManager` they are async, for
 ASGI; there `await request.authflow.asession()` comes first, which `login_required` of an async view does.
@@ -82,7 +82,9 @@ class Auth(Bridge):
         return self.login_required_from(None)(view)
 
     def login_required_from(self, provider: str | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """`login_required`, with this provider."""
+        """`login_required`, with this provider. Raises `UnknownProvider`."""
+        if provider is not None:
+            self.desk.known(provider)
 
         def refuse(request: HttpRequest) -> HttpResponse:
             return _response(self.desk.refuse(_asked(request), provider, request.get_full_path()))

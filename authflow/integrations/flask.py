@@ -9,7 +9,7 @@
     @app.get("/me")
     @auth.required
     def me():
-        return f"hello {auth.session().user.name}"
+        return {"name": auth.session().user.name}
 
 `auth.session()` is None for whoever is not signed in; `auth.required_from("github")` wants that provider. Flask cannot
 await: it takes a `SessionManager`. With several workers give each a manager on one durable store.
@@ -61,7 +61,9 @@ class Auth(Bridge):
         return self.required_from(None)(view)
 
     def required_from(self, provider: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """`required`, with this provider."""
+        """`required`, with this provider. Raises `UnknownProvider`."""
+        if provider is not None:
+            self.desk.known(provider)
 
         def decorate(view: Callable[P, R]) -> Callable[P, R]:
             @wraps(view)

@@ -2,7 +2,7 @@
 
     panel = SignIn(manager["github"])                     # manager is of either colour; as a cell's last line
     panel                                                 # card and button: Sign in with GitHub · Cancel · Sign out
-    panel.protected(lambda session: widgets.HTML(…))      # built when somebody signs in, gone when the session ends
+    panel.protected(lambda session: widgets.Label(…))     # built when somebody signs in, gone when the session ends
 
 A press returns at once; the card is right while cells run, too. Where the kernel is on the human's machine, the system
 browser opens. Where it is not, nothing hangs: the panel shows a code for another screen (RFC 8628) if the provider has

@@ -9,7 +9,7 @@
     @auth.required
     async def me():
         session = await auth.session()
-        return f"hello {session.user.name}"
+        return {"name": session.user.name}
 
 Both managers fit; a `SessionManager` is asked on threads. The blueprint closes the manager when the server stops.
 """
@@ -59,7 +59,9 @@ class Auth(Bridge):
     def required_from(
         self, provider: str | None
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-        """`required`, with this provider."""
+        """`required`, with this provider. Raises `UnknownProvider`."""
+        if provider is not None:
+            self.desk.known(provider)
 
         def decorate(view: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
             @wraps(view)

@@ -57,7 +57,8 @@ class Auth(Bridge):
         return await self._require(request, None)
 
     def required_from(self, provider: str) -> Callable[[HTTPConnection], Awaitable[Any]]:
-        """`required`, with this provider."""
+        """`required`, with this provider. Raises `UnknownProvider`."""
+        self.desk.known(provider)
 
         async def required(request: HTTPConnection) -> Any:
             return await self._require(request, provider)

@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 import threading
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,6 +32,7 @@ from authflow.errors import (
     ServiceUnavailable,
     SignInRequired,
     StoreError,
+    UnknownProvider,
     ValidationFailed,
 )
 from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
@@ -224,6 +226,59 @@ def test_an_address_that_cannot_be_is_refused(base_url: str) -> None:
 def test_a_setting_that_cannot_be_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError):
         Places(**settings)
+
+
+@pytest.mark.parametrize("base_url", [None, "", "app.example", "http://app.example", "http://192.168.1.5:8000", 8000])
+def test_an_address_that_cannot_be_is_told_with_the_one_to_write(base_url: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r'base_url=.* Write base_url="https://app\.example"'):
+        Places(base_url)
+
+
+@pytest.mark.parametrize("manager", [[GITHUB], SessionManager, None])
+def test_what_is_no_manager_is_told_with_what_to_write(manager: Any) -> None:
+    with pytest.raises(ConfigurationError, match="An Auth takes a manager"):
+        Bridge(manager, base_url=SITE)
+
+
+def test_a_name_that_no_provider_has_is_told_at_once_and_not_by_a_sign_in_that_never_ends() -> None:
+    with SessionManager([GITHUB]) as manager:
+        desk = Desk(manager, base_url=SITE)
+        for asks in (
+            lambda: run(desk.find(Asked("GET"), "gthub")),
+            lambda: Desk(manager, base_url=SITE, login_options={"gthub": {"scope": ["gist"]}}),
+        ):
+            with pytest.raises(UnknownProvider, match="Configured providers: github"):
+                asks()
+
+
+@pytest.mark.parametrize("framework", ["starlette", "fastapi", "flask", "quart", "django"])
+def test_a_view_that_wants_a_provider_of_no_such_name_is_refused_where_it_is_written(framework: str) -> None:
+    pytest.importorskip(framework, reason=f"pip install 'authflow-sessions[{framework}]'")
+    with SessionManager([GITHUB]) as manager:
+        auth = import_module(f"authflow.integrations.{framework}").Auth(manager, base_url=SITE)
+        wants = auth.login_required_from if framework == "django" else auth.required_from
+        with pytest.raises(UnknownProvider, match="Configured providers: github"):
+            wants("gthub")
+
+
+@pytest.mark.parametrize(
+    ("host", "sent_on"),
+    [
+        ("localhost:8000", True),
+        ("[::1]:8000", True),
+        ("127.0.0.1:8000", False),
+        ("localhost:5173", False),
+        ("evil.test:8000", False),
+        ("", False),
+    ],
+)
+def test_a_sign_in_begins_under_the_name_that_its_callback_comes_to(host: str, sent_on: bool) -> None:
+    with SessionManager([GITHUB]) as manager:
+        desk = Desk(manager, base_url="http://127.0.0.1:8000", prefix="/auth")
+        answer = run(desk.login("github", Asked("GET", "next=/inbox", {"host": host})))
+    here = "http://127.0.0.1:8000/auth/login/github?next=%2Finbox"
+    assert (answer.location == here) == sent_on
+    assert any(name == "Set-Cookie" for name, _ in answer.headers) != sent_on
 
 
 def test_a_redirect_uri_that_leads_elsewhere_is_told_with_the_one_to_register() -> None:

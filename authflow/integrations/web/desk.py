@@ -21,10 +21,17 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from ... import AsyncSession, AuthflowError, Session
-from ...errors import BindingRequired, CallbackRejected, ConfigurationError, LoginFailed, ValidationFailed
+from ... import AsyncSession, AsyncSessionManager, AuthflowError, Session, SessionManager
+from ...errors import (
+    BindingRequired,
+    CallbackRejected,
+    ConfigurationError,
+    LoginFailed,
+    UnknownProvider,
+    ValidationFailed,
+)
 from . import pages
-from .cookies import ARRIVED, STEP_UP, Cookies, Login, new_secret, owner_of, read_login
+from .cookies import ARRIVED, MOST_LOGINS, STEP_UP, Cookies, Login, new_secret, owner_of, read_login
 from .exchange import PRIVATE, Answer, Asked, as_json, is_from_here, see_other
 from .places import Places
 from .running import Do, Read, Steps
@@ -57,17 +64,28 @@ class Desk:
         login_options: Mapping[str, Mapping[str, Any]] = _NOTHING,
         sync_only: str = "",
     ) -> None:
+        if not isinstance(manager, (SessionManager, AsyncSessionManager)):
+            raise ConfigurationError(
+                "An Auth takes a manager.", hint="Write Auth(AsyncSessionManager([GitHub.from_env()]), base_url=…)."
+            )
         if sync_only and inspect.iscoroutinefunction(manager.close):
             raise ConfigurationError(
                 f"{sync_only} cannot await an AsyncSessionManager.", hint="Give it a SessionManager."
             )
-        self.manager = manager
+        self.manager: Any = manager  # of either colour
         self.places = self.places_class(base_url, prefix, home)
         self.cookies = Cookies(base_url, keep_seconds)
         self.streams = Streams(manager)
-        self._options = login_options
+        self._options = {self.known(name): options for name, options in login_options.items()}
         for provider in manager.providers.values():
             self.places.check_registered(provider)
+
+    def known(self, provider: str) -> str:
+        """`provider`, a name of one. Raises `UnknownProvider`: with a misspelt name nobody would ever be signed in."""
+        if provider not in self.manager.providers:
+            names = ", ".join(self.manager.providers)
+            raise UnknownProvider(f"There is no provider named {provider!r}.", hint=f"Configured providers: {names}.")
+        return provider
 
     def steps(self, route: str, provider: str, asked: Asked) -> Steps[Answer]:
         """Those of one of `ROUTES`, save that of the events. `provider`: the part of the path, where it has one."""
@@ -88,6 +106,8 @@ class Desk:
         """`/login/{provider}?next=/page`."""
         if name in self.manager.providers and (asked.method == "HEAD" or asked.ahead_of_time):
             return Answer(503, PRIVATE)  # whoever only looks begins nothing
+        if not self.places.own_name(asked.headers.get("host", "")):
+            return see_other(self.places.origin + self.places.login(name, self.places.target(asked.param("next"))))
         return (yield from self.begin(name, asked, asked.param("next"), {}))
 
     def begin(self, name: str, asked: Asked, wanted: str | None, arguments: Mapping[str, Any]) -> Steps[Answer]:
@@ -192,7 +212,7 @@ class Desk:
         the one: there are five at most, and `complete` knows."""
         state = asked.param("state")
         if state is None:
-            return self.cookies.logins(cookies) if asked.param("response") else []
+            return self.cookies.logins(cookies)[-MOST_LOGINS:] if asked.param("response") else []
         name = self.cookies.login_name(state)
         return [name] if name in cookies else []
 
@@ -293,6 +313,8 @@ class Desk:
 
     def find(self, asked: Asked, provider: str | None = None) -> Steps[AnySession | None]:
         """The live session of this browser; of the first provider that has one, unless one is named."""
+        if provider is not None:
+            self.known(provider)
         secret = self.cookies.secret_of(asked.cookies)
         if secret is None:
             return None

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from ...agents import Web
-from ...errors import ConfigurationError
-from ...protocol.urls import check_target
+from ...errors import ConfigurationError, printable
+from ...protocol.urls import check_target, is_loopback
 from ...providers import Provider
 
 logger = logging.getLogger("authflow.integrations")
@@ -41,11 +41,8 @@ class Places:
     stands before every route. Raises `ConfigurationError`, `InsecureURL`."""
 
     def __init__(self, base_url: str, prefix: str = "", home: str = "/") -> None:
-        base_url = base_url.rstrip("/")
-        Web(base_url)  # https, or http on loopback; no fragment, no user name
+        base_url = _checked(base_url)
         parts = urlsplit(base_url)
-        if parts.query:
-            raise ConfigurationError("base_url has a query.", hint='Write base_url="https://app.example".')
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ConfigurationError(f"prefix={prefix!r} is no prefix.", hint='Write prefix="/auth".')
         self.base_url = base_url
@@ -87,6 +84,13 @@ class Places:
         onward, path = onward.removeprefix(self.origin), self.path("signed_in")
         return path if onward == self.home else f"{path}?next={quote(onward, safe='')}"
 
+    def own_name(self, host: str) -> bool:
+        """False for another name of this machine (`localhost` for `127.0.0.1`) and the same port: a cookie that is set
+        under it would not come along to the callback."""
+        ours = urlsplit(self.origin)
+        name, _, port = host.rpartition(":")
+        return ours.scheme == "https" or ours.netloc == host.lower() or not is_loopback(name) or port != str(ours.port)
+
     def target(self, wanted: str | None) -> str:
         """`wanted`, if it is a page of this site; else its home."""
         if wanted is None or not check_target(wanted, [f"{self.root}/"]):
@@ -94,3 +98,17 @@ class Places:
         path = wanted.partition("?")[0]
         ours = [self.path(name).rstrip("/") for name in ROUTES if name not in ("session", "events")]
         return self.home if any(path == one or path.startswith(f"{one}/") for one in ours) else wanted
+
+
+def _checked(base_url: object) -> str:
+    """https, or http on loopback; no query, no fragment, no user name."""
+    hint = 'Write base_url="https://app.example": where browsers find it. http is for this machine: http://127.0.0.1:8000.'
+    if not isinstance(base_url, str) or not base_url:
+        raise ConfigurationError(f"base_url={base_url!r} is no address.", hint=hint)
+    try:
+        Web(base_url.rstrip("/"))
+    except ConfigurationError as error:
+        raise type(error)(f"base_url={printable(base_url, 200)!r} is not safe or not whole.", hint=hint) from error
+    if urlsplit(base_url).query:
+        raise ConfigurationError("base_url has a query.", hint=hint)
+    return base_url.rstrip("/")
