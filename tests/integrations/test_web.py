@@ -36,13 +36,14 @@ from authflow.errors import (
     ValidationFailed,
 )
 from authflow.integrations.web import Answer, Asked, Bridge, Desk, Proxy, run
+from authflow.integrations.web import streams as streams_of
 from authflow.integrations.web.cookies import STEP_UP, Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
 from authflow.integrations.web.forward import client_settings
 from authflow.integrations.web.pages import explain
 from authflow.integrations.web.places import Places
 from authflow.integrations.web.running import Do
-from authflow.integrations.web.streams import MOST_WAITING, Streams
+from authflow.integrations.web.streams import MOST_READERS, MOST_WAITING, Streams
 from authflow.providers import GitHub, OAuth2
 from authflow.testing import signed_in
 
@@ -583,14 +584,45 @@ def test_ending_all_ends_all() -> None:
         assert other.ended
 
 
-async def test_ten_thousand_open_pages_leave_nothing_behind_when_they_close() -> None:
+def test_a_stranger_holds_no_connection_and_asks_again_later() -> None:
+    with SessionManager([GITHUB]) as manager:
+        bridge = Bridge(manager, base_url=SITE)
+        for headers in ({}, {"cookie": f"__Host-owner={new_secret()}"}):
+            [told] = bridge._stream(Asked("GET", headers=headers))
+            assert told.startswith(b"retry: 20000\n\nevent: session\n")
+        assert len(bridge.desk.streams) == 0
+
+
+def test_so_many_pages_of_one_person_listen_and_the_others_ask_again_later() -> None:
+    secret = new_secret()
+    asked = Asked("GET", headers={"cookie": f"__Host-owner={secret}"})
+    with SessionManager([GITHUB]) as manager:
+        session = signed_in(manager.owner(owner_of(secret)), "github")
+        bridge = Bridge(manager, base_url=SITE)
+        streams = [bridge._stream(asked) for _ in range(MOST_READERS)]
+        assert all(next(stream).startswith(b"retry: 300\n") for stream in streams)
+        [told] = bridge._stream(asked)
+        assert told.startswith(b"retry: 20000\n")
+        assert b"authenticated" in told
+        session.logout(end_session=False)
+        for stream in streams:
+            assert b"logged_out" in next(stream)
+            stream.close()
+        assert len(bridge.desk.streams) == 0
+
+
+async def test_ten_thousand_open_pages_leave_nothing_behind_when_they_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams_of, "MOST_READERS", 10_000)
+    secret = new_secret()
+    asked = Asked("GET", headers={"cookie": f"__Host-owner={secret}"})
     async with AsyncSessionManager([GITHUB]) as manager:
+        await signed_in(manager.owner(owner_of(secret)), "github")
         bridge = Bridge(manager, base_url=SITE)
 
         async def open_and_close(pages: int) -> None:
-            streams = [bridge._astream(Asked("GET")) for _ in range(pages)]
+            streams = [bridge._astream(asked) for _ in range(pages)]
             for stream in streams:
-                assert b"idle" in await anext(stream)
+                assert b"authenticated" in await anext(stream)
             assert len(bridge.desk.streams) == pages
             for stream in streams:
                 await stream.aclose()

@@ -21,7 +21,7 @@ from .exchange import Answer, Asked
 from .forward import Headers, Pieces, admit, apieces, asend, client_settings, failed, send
 from .proxy import Proxy
 from .running import arun, run
-from .streams import RETRY, SECONDS, message_of
+from .streams import SECONDS, first_of
 
 
 class Passed(NamedTuple):
@@ -74,8 +74,9 @@ class Bridge:
         reader = self.desk.streams.open(self.desk.owner(asked), partial(loop.call_soon_threadsafe, came.set))
         try:
             until = loop.time() + self._stream_seconds
-            yield RETRY + b"".join(map(message_of, await arun(self.desk.cards(asked), self.manager)))
-            while not reader.ended:
+            first, stays = first_of(await arun(self.desk.cards(asked), self.manager), reader, self._stream_seconds)
+            yield first
+            while stays and not reader.ended:
                 async with asyncio.timeout_at(until):
                     await came.wait()
                 came.clear()
@@ -90,8 +91,9 @@ class Bridge:
         reader = self.desk.streams.open(self.desk.owner(asked), came.set)
         try:
             until = time.monotonic() + self._stream_seconds
-            yield RETRY + b"".join(map(message_of, run(self.desk.cards(asked))))
-            while not reader.ended and came.wait(max(0.0, until - time.monotonic())):
+            first, stays = first_of(run(self.desk.cards(asked)), reader, self._stream_seconds)
+            yield first
+            while stays and not reader.ended and came.wait(max(0.0, until - time.monotonic())):
                 came.clear()
                 yield reader.take()
         finally:

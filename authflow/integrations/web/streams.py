@@ -7,7 +7,9 @@
 Rule 1: one subscription for all readers, there only while there are some. A receiver only appends and wakes: it runs
         on whichever thread committed the change.
 Rule 2: at most 64 events wait for a reader. One that is slower is ended; it connects again and is told what is now.
-Rule 3: a connection lasts `SECONDS`, then the browser connects again by itself, with the cookie that it has by then.
+Rule 3: a stranger, to whom nothing happens, and whoever has `MOST_READERS` pages open already is told what is now; the
+        connection ends, and the browser asks again after `SECONDS`. So nobody can hold more of a server than that.
+Rule 4: a connection lasts `SECONDS`, then the browser connects again by itself, with the cookie that it has by then.
         So a sign-in in another tab is noticed, a server that stops is held up no longer, and who is gone is forgotten.
 """
 
@@ -24,6 +26,7 @@ from ... import AsyncSession, AuthEvent, Session
 from ...errors import ErrorInfo
 
 MOST_WAITING = 64
+MOST_READERS = 16  # of one person; under WSGI each is a thread
 SECONDS = 20.0
 RETRY = b"retry: 300\n\n"  # milliseconds until the browser connects again
 HEADERS = (
@@ -37,10 +40,11 @@ HEADERS = (
 class Reader:
     """What one connection has not been told yet."""
 
-    __slots__ = ("__weakref__", "_waiting", "_wake", "ended", "owner")
+    __slots__ = ("__weakref__", "_waiting", "_wake", "ended", "one_too_many", "owner")
 
-    def __init__(self, owner: str, wake: Callable[[], object]) -> None:
+    def __init__(self, owner: str, wake: Callable[[], object], *, one_too_many: bool = False) -> None:
         self.owner = owner
+        self.one_too_many = one_too_many
         self.ended = False
         self._wake = wake
         self._waiting: deque[bytes] = deque()
@@ -86,11 +90,12 @@ class Streams:
 
     def open(self, owner: str, wake: Callable[[], object]) -> Reader:
         """From now on `owner`'s events wait in the reader."""
-        reader = Reader(owner, wake)
         with self._mutex:
             if not self._readers:
                 self._manager.on_transition.connect(self._told)
-            self._readers.setdefault(owner, set()).add(reader)
+            readers = self._readers.setdefault(owner, set())
+            reader = Reader(owner, wake, one_too_many=len(readers) >= MOST_READERS)
+            readers.add(reader)
         return reader
 
     def close(self, reader: Reader) -> None:
@@ -117,6 +122,13 @@ class Streams:
             message = message_of(card_of(session, event))
             for reader in readers:
                 reader.put(message)
+
+
+def first_of(cards: list[dict[str, Any]], reader: Reader, seconds: float) -> tuple[bytes, bool]:
+    """How a connection begins, and whether it stays: not for a stranger, and not for the last of too many."""
+    stays = any(card["live"] for card in cards) and not reader.one_too_many
+    retry = RETRY if stays else f"retry: {int(seconds * 1000)}\n\n".encode()
+    return retry + b"".join(map(message_of, cards)), stays
 
 
 def message_of(card: dict[str, Any]) -> bytes:
