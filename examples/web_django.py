@@ -46,7 +46,7 @@ def add_login(provider: Provider, base_url: str, api: str) -> None:
 
 class Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Django's access log would hold codes and states."""
+        """No access log."""
 
 
 def main() -> None:

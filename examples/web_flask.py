@@ -41,7 +41,7 @@ def add_login(app: Flask, provider: Provider, base_url: str, api: str) -> Auth:
 
 
 def main() -> None:
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its access log would hold codes and states
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     app = Flask(__name__)
     server = make_server("127.0.0.1", 0 if HEADLESS else 8000, app, threaded=True)
     base_url = f"http://127.0.0.1:{server.server_port}"

@@ -20,7 +20,6 @@ that is closed looks no more, and there is no subscription to forget. Signing in
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,8 +49,6 @@ class Auth(starlette.Auth):
     def __init__(self, manager: Any, *, base_url: str, **settings: Any) -> None:
         super().__init__(manager, base_url=base_url, **settings)
         _running[:] = [self]
-        # Streamlit has uvicorn write each request down, whatever `access_log` says; a callback's query holds a code.
-        logging.getLogger("uvicorn.access").addFilter(without_query)
 
 
 def page(provider: str | None = None, *, every: float = 1.0) -> Page:
@@ -97,13 +94,6 @@ class Page:
     def button(self) -> None:
         """A link that signs in, or a form that signs out."""
         st.html(self._visit.button(self.card))
-
-
-def without_query(record: logging.LogRecord) -> bool:
-    """A line of uvicorn's access log without what stands behind the path."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
-    return True
 
 
 def _cookie() -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
 
+import httpx
 import pytest
 
 pytest.importorskip("flask", reason="pip install 'authflow-sessions[flask]'")
 
 from flask import Flask
+from werkzeug.serving import make_server
 
 from authflow import AsyncSessionManager, SessionManager
 from authflow.errors import ConfigurationError
@@ -25,6 +29,21 @@ GITHUB = GitHub("id", "secret")
 def test_an_async_manager_is_refused_with_the_one_to_use() -> None:
     with pytest.raises(ConfigurationError, match="Give it a SessionManager"):
         Auth(AsyncSessionManager([GITHUB]), base_url=SITE)
+
+
+def test_werkzeug_writes_no_code_of_a_callback_down(caplog: pytest.LogCaptureFixture) -> None:
+    with SessionManager([GITHUB]) as manager, caplog.at_level(logging.INFO, "werkzeug"):
+        app = Flask(__name__)
+        app.register_blueprint(Auth(manager, base_url=SITE).blueprint)
+        server = make_server("127.0.0.1", 0, app)
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        asked = f"http://127.0.0.1:{server.server_port}/callback/github?code=s3cret&state=x"
+        assert httpx.get(asked, trust_env=False).status_code == 400
+        thread.join()
+        server.server_close()
+    assert "/callback/github" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_a_view_may_want_one_provider_and_the_session_is_looked_for_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,15 +132,6 @@ def test_looking_leaves_no_subscription_behind() -> None:
         for _ in range(20):
             page.run()
         assert len(manager.on_transition) == 0
-
-
-def test_no_code_of_a_callback_is_written_into_the_log() -> None:
-    with SessionManager([GitHub("id", "secret")]) as manager:
-        bridge.Auth(manager, base_url="http://127.0.0.1:8501")
-    asked = ("127.0.0.1:1", "GET", "/callback/github?code=s3cret&state=x", "1.1", 303)
-    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', asked, None)
-    logging.getLogger("uvicorn.access").filter(record)
-    assert record.getMessage() == '127.0.0.1:1 - "GET /callback/github HTTP/1.1" 303'
 
 
 def test_a_script_without_an_auth_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from authflow.integrations.web import streams as streams_of
 from authflow.integrations.web.cookies import STEP_UP, Cookies, Login, new_secret, owner_of, read_login
 from authflow.integrations.web.exchange import is_from_here
 from authflow.integrations.web.forward import client_settings
+from authflow.integrations.web.logs import without_answer
 from authflow.integrations.web.pages import explain
 from authflow.integrations.web.places import Places
 from authflow.integrations.web.running import Do
@@ -522,6 +523,43 @@ def test_every_request_needs_the_header_that_no_form_and_no_link_can_send() -> N
     websocket = proxy.judge(Asked("GET", headers={"x-csrf": "1", "upgrade": "websocket"}), SITE)
     assert websocket is not None
     assert websocket.status == 501
+
+
+# ── access logs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("logger", "said", "args"),
+    [
+        ("uvicorn.access", '%s - "%s %s HTTP/%s" %d', ("127.0.0.1:1", "GET", "{}", "1.1", 303)),
+        ("werkzeug", '127.0.0.1 - - [now] "%s" %s %s', ("\x1b[32mGET {} HTTP/1.1\x1b[0m", "303", "-")),
+        ("django.server", '"%s" %s %s', ("GET {} HTTP/1.1", "303", "0")),
+        ("tornado.access", "%d %s %.2fms", (303, "GET {} (127.0.0.1)", 1.0)),
+        ("gunicorn.access", '%(h)s "%(r)s" %(s)s', ({"h": "127.0.0.1", "r": "GET {} HTTP/1.1", "s": "303"},)),
+        ("hypercorn.access", '%(h)s "%(R)s" %(s)s', ({"h": "127.0.0.1", "R": "GET {} h2", "s": "303"},)),
+    ],
+)
+def test_no_code_of_a_callback_is_written_into_a_log(logger: str, said: str, args: Any) -> None:
+    def written(address: str) -> str:
+        def put(one: Any) -> Any:
+            if isinstance(one, dict):
+                return {name: put(value) for name, value in one.items()}
+            return one.replace("{}", address) if isinstance(one, str) else one
+
+        record = logging.LogRecord(logger, logging.INFO, "", 0, said, tuple(map(put, args)), None)
+        assert logging.getLogger(logger).filter(record)
+        return record.getMessage()
+
+    with SessionManager([GITHUB]) as manager:
+        for _ in range(2):
+            Bridge(manager, base_url=SITE)
+    for query in ("code=s3cret&state=x", "state=x&code=s3cret", "response=s3cret", "error=s3cret&state=x"):
+        line = written(f"/callback/github?{query}")
+        assert "/callback/github" in line
+        assert "303" in line
+        assert "s3cret" not in line
+    assert "/books?page=2&code=red" in written("/books?page=2&code=red")
+    assert [one for one in logging.getLogger(logger).filters if one is without_answer] == [without_answer]
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────

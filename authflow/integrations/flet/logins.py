@@ -181,7 +181,7 @@ class FletLogins:
         import uvicorn
 
         port = port or urlsplit(self.site).port or 8550
-        uvicorn.run(self.app(main, **options), host=host, port=port, access_log=False)  # it would hold the codes
+        uvicorn.run(self.app(main, **options), host=host, port=port, access_log=False)
 
     async def _run_here(self, main: Callable[[ft.Page], Any], **options: Any) -> None:
         import flet as ft

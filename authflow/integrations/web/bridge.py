@@ -19,6 +19,7 @@ from ...errors import ConfigurationError, InvalidCall
 from .desk import Desk
 from .exchange import Answer, Asked
 from .forward import Headers, Pieces, admit, apieces, asend, client_settings, failed, send
+from .logs import hide_answers
 from .proxy import Proxy
 from .running import arun, run
 from .streams import SECONDS, first_of
@@ -42,6 +43,7 @@ class Bridge:
     def __init__(self, manager: Any, *, base_url: str, stream_seconds: float = SECONDS, **settings: Any) -> None:
         self.desk = self.desk_class(manager, base_url=base_url, sync_only=self._framework, **settings)
         self.manager = manager
+        hide_answers()
         self._awaits = inspect.iscoroutinefunction(manager.close)
         self._stream_seconds = stream_seconds
         self._proxies: list[Proxy] = []
