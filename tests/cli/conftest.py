@@ -1,4 +1,4 @@
-"""The command as a user types it: a process of its own, its output through pipes."""
+"""The command as a user types it: a process of its own, its output through pipes (see `ready.py`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from authflow.testing import DevProvider
+
+from .ready import Ready
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,20 +42,31 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.fixture(scope="package")
+def ready() -> Iterator[Ready]:
+    ready = Ready()
+    yield ready
+    ready.close()
+
+
 @pytest.fixture
-def authflow(tmp_path: Path) -> Run:
+def authflow(tmp_path: Path, ready: Ready) -> Run:
     """Types `authflow …` in an empty folder, with an empty home and no terminal. `blocked=` are missing modules."""
 
     def run(
         *args: str, blocked: tuple[str, ...] = (), env: dict[str, str] | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
+        quiet = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "FORCE_COLOR"))}
+        set_ = {**quiet, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **(env or {})}
+        told = None if blocked else ready.run(list(args), tmp_path, set_, timeout)
+        if told is not None:
+            return told
         code = BLOCKER.format(blocked=set(blocked))
         typed = ["-c", code] if blocked else ["-m", "authflow.cli"]
-        quiet = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "FORCE_COLOR"))}
         return subprocess.run(
             [sys.executable, *typed, *args],
             cwd=tmp_path,
-            env={**quiet, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **(env or {})},
+            env=set_,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
