@@ -11,7 +11,7 @@ Rule 3: nothing outlives the screen: what it began and still waits for is cancel
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -126,7 +126,8 @@ class Top(App[None]):
         self._manager.on_transition.connect(self._heard)
         self._manager.on_expiring.connect(self._heard)
         self._unwatch = self._manager.store.watch(self._store_changed)
-        self.set_interval(TICK, self._paint)
+        self.set_interval(TICK, self._tick)
+        self.watch(table, "scroll_y", self._paint_in_sight, init=False)
         self._look()
 
     def on_unmount(self) -> None:
@@ -167,9 +168,10 @@ class Top(App[None]):
     def on_top_looked(self, seen: Looked) -> None:
         if not self.screen_stack:
             return  # the application is at its end
-        self._view, self._sessions, self._trouble = seen.view, seen.sessions, seen.trouble
+        before, self._view = self._view, seen.view
+        self._sessions, self._trouble = seen.sessions, seen.trouble
         self._looking = False
-        self._paint()
+        self._paint(before)
         self.refresh_bindings()
         if self._look_again:
             self._look()
@@ -182,27 +184,46 @@ class Top(App[None]):
         rows, at = self._view.rows, self._table.cursor_row
         return rows[at] if 0 <= at < len(rows) else None
 
-    def _paint(self) -> None:
-        now = self._now()
-        fresh = {row.id: cells.cells(row, now) for row in self._view.rows}
-        if list(fresh) != list(self._shown):
-            self._lay_out(fresh)
-        widths = {column.key.value: column.content_width for column in self._table.columns.values()}
-        for row, shown in fresh.items():
-            for name, cell, before in zip(cells.COLUMNS, shown, self._shown[row], strict=True):
-                if cell != before:  # to measure a whole column anew is dear: only where this cell needs it
-                    self._table.update_cell(row, name, cell, update_width=cell.cell_len > widths[name])
-        self._shown = fresh
-        self._head.update(self._headline(now))
+    def _paint(self, before: Overview) -> None:
+        """Shows what is other than it was `before`."""
+        rows = self._view.rows
+        if [row.id for row in rows] != [row.id for row in before.rows]:
+            self._lay_out()
+        else:
+            self._paint_rows([row for row, was in zip(rows, before.rows, strict=True) if row != was])
+        self._tick()
+
+    def _tick(self) -> None:
+        """Shows what the time alone changes: of a thousand rows, only those that are seen."""
+        self._paint_in_sight()
+        self._head.update(self._headline(self._now()))
         self._paint_detail()
 
-    def _lay_out(self, fresh: dict[str, tuple[Text, ...]]) -> None:
+    def _paint_in_sight(self) -> None:
+        top = int(self._table.scroll_offset.y)
+        self._paint_rows(self._view.rows[top : top + self._table.size.height])
+
+    def _paint_rows(self, rows: Iterable[SessionRow]) -> None:
+        now, columns = self._now(), self._table.columns.values()
+        widths = {column.key.value: column.content_width for column in columns}
+        for row in rows:
+            if row.id not in self._shown:
+                continue  # the table is being laid out
+            shown = cells.cells(row, now)
+            for name, cell, before in zip(cells.COLUMNS, shown, self._shown[row.id], strict=True):
+                if cell != before:  # to measure a whole column anew is dear: only where this cell needs it
+                    self._table.update_cell(row.id, name, cell, update_width=cell.cell_len > widths[name])
+            self._shown[row.id] = shown
+
+    def _lay_out(self) -> None:
         """The rows themselves have changed: they are put there anew, the cursor on the one it was on."""
         was = list(self._shown)[self._table.cursor_row] if self._shown else None
+        now, self._shown = self._now(), {}
         self._table.clear()
-        self._shown = fresh
-        for row, shown in fresh.items():
-            self._table.add_row(*shown, key=row)
+        for row in self._view.rows:
+            shown = cells.cells(row, now)
+            self._table.add_row(*shown, key=row.id)
+            self._shown[row.id] = shown
         if was in self._shown:
             self._table.move_cursor(row=list(self._shown).index(was))
 

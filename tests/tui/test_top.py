@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -83,6 +84,25 @@ async def test_a_row_tells_the_whole_session(manager: SessionManager) -> None:
     assert (row["user"], row["type"], row["scopes"], row["issuer"]) == ("Ada Lovelace", "Bearer", "1", "127.0.0.1")
     assert len(row["fingerprint"]) == 8
     assert row["store"].startswith("MemoryStore v")
+
+
+async def test_rows_in_sight_keep_time_and_the_others_have_it_when_they_come_into_sight(
+    manager: SessionManager,
+) -> None:
+    for number in range(60):
+        signed_in(manager, ("acme", f"{number:02}"), expires_in=86_400)
+    ahead = 0.0
+    app = Top(manager, now=lambda: time.time() + ahead)
+    async with app.run_test(size=(150, 30)) as pilot:
+        seen = Seen(app, pilot)
+        await seen.until(lambda: len(seen.rows()) >= 60)
+
+        ahead = 7_200.0
+        await seen.until(lambda: " 2 h" in seen.row("acme · 00")["state"])
+        assert " 2 h" not in seen.row("acme · 59")["state"]
+
+        app._table.move_cursor(row=len(seen.rows()) - 1)
+        await seen.until(lambda: " 2 h" in seen.row("acme · 59")["state"])
 
 
 async def test_scopes_that_were_asked_for_and_not_granted_are_named(manager: SessionManager, acme: DevProvider) -> None:
