@@ -3,8 +3,7 @@
 One thread with a selector serves everything, h11 reads the HTTP. The socket is bound when the redirect URI
 is made and stays bound until `close`, so no other program can take the port in between.
 
-Rule 1: only a GET or a form POST on the registered path, with the exact Host, is a callback. Everything else
-is answered and forgotten; the wait goes on.
+Rule 1: what is no callback (`arrivals.py`) is answered and forgotten; the wait goes on.
 Rule 2: whoever connects is hostile: bounded bytes, bounded connections, a deadline for each.
 Rule 3: the page waits for the true outcome, and for no longer than `Limits.answer_seconds`.
 """
@@ -14,44 +13,25 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 import h11
 import msgspec
 
-from ..errors import ConfigurationError
+from .arrivals import DEFAULT_LIMITS, Limits, Refused, check_head, explain, parse_form
 from .base import CONTINUE, Deliver, Page, logger
+from .binding import bind_loopback
 from .browser import show_url
 from .pages import headers, render
 from .redirect import LoopbackPlan, plan_loopback
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one listener gives to strangers. Bytes, seconds, counts."""
-
-    header_bytes: int = 16 * 1024
-    body_bytes: int = 64 * 1024
-    fields: int = 64  # parameters of one callback
-    connections: int = 64
-    request_seconds: float = 10.0  # from connecting to the whole request
-    answer_seconds: float = 15.0  # from the whole request to the application's answer
-    write_seconds: float = 5.0  # from the answer to its last byte
-    linger_seconds: float = 1.0  # until the browser has closed its side
-    flush_seconds: float = 0.5  # all of the above, once the listener is being closed
-    close_seconds: float = 1.0  # how long close() waits for the thread
-
-
-DEFAULT_LIMITS = Limits()
 
 
 class Loopback:
@@ -131,16 +111,6 @@ class _Connection:
         self.request: h11.Request | None = None
         self.body = bytearray()
         self.outgoing = memoryview(b"")
-
-
-class _Refused(Exception):
-    """A request that is no callback: status, one line of text, and headers that go with it."""
-
-    def __init__(self, status: int, text: str, *extra: tuple[str, str]) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.extra = extra
 
 
 class LoopbackListener:
@@ -313,11 +283,11 @@ class LoopbackListener:
                     return
                 if isinstance(event, h11.Request):
                     one.request = event
-                    self._check_head(event)
+                    check_head(event, self._authority, self._plan.path, self._limits)
                 elif isinstance(event, h11.Data):
                     one.body += event.data
                     if len(one.body) > self._limits.body_bytes:
-                        raise _Refused(413, "The form is too large.")
+                        raise Refused(413, "The form is too large.")
                 elif isinstance(event, h11.EndOfMessage) and one.request is not None:
                     self._deliver(one, one.request, deliver)
                     return
@@ -325,61 +295,22 @@ class LoopbackListener:
                     self._drop(one)
                     return
         except h11.RemoteProtocolError as error:
-            self._refuse(one, self._explain(one, error))
-        except _Refused as refused:
+            self._refuse(one, explain(one.parser, error))
+        except Refused as refused:
             self._refuse(one, refused)
-
-    def _explain(self, one: _Connection, error: h11.RemoteProtocolError) -> _Refused:
-        if error.error_status_hint == 431:
-            unread, _ = one.parser.trailing_data
-            if b"\n" not in unread:
-                return _Refused(414, "The request line is too long.")
-            return _Refused(431, "The request headers are too large.")
-        return _Refused(error.error_status_hint if error.error_status_hint == 501 else 400, "This is no HTTP request.")
-
-    def _check_head(self, request: h11.Request) -> None:
-        """Everything that can be said before the body is read; raises `_Refused`."""
-        found = {name: value.decode("latin-1").strip() for name, value in request.headers}
-        method = request.method.decode("ascii", "replace")
-        path, _, _ = request.target.decode("ascii").partition("?")
-
-        # DNS rebinding: a page of evil.test whose name now leads here still says so in the Host header.
-        if found.get(b"host", "").lower() != self._authority:
-            raise _Refused(421, "This listener answers to its own address only.")
-        if path != (self._plan.path or "/"):
-            raise _Refused(404, "There is nothing here.")
-        if method not in ("GET", "POST"):
-            raise _Refused(405, "Only the provider's redirect is answered here.", ("Allow", "GET, POST"))
-        # A prefetched page may never be shown, and a code can be used once.
-        purposes = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
-        if any(found.get(name, "").lower().startswith(("prefetch", "preview", "prerender")) for name in purposes):
-            raise _Refused(503, "Open this page to finish the sign-in.")
-        # A redirect is a navigation. Scripts, pictures and frames of other sites are not.
-        if found.get(b"sec-fetch-mode", "navigate") != "navigate":
-            raise _Refused(403, "Only the provider's redirect is answered here.")
-        if method == "GET":
-            if int(found.get(b"content-length", "0")) or b"transfer-encoding" in found:
-                raise _Refused(400, "A redirect has no body.")
-            return
-
-        media_type = found.get(b"content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/x-www-form-urlencoded":
-            raise _Refused(415, "Only a form is accepted here.")
-        if int(found.get(b"content-length", "0")) > self._limits.body_bytes:
-            raise _Refused(413, "The form is too large.")
 
     def _deliver(self, one: _Connection, request: h11.Request, deliver: Deliver) -> None:
         target = request.target.decode("ascii")
         origin = f"http://{self._authority}"
         if request.method == b"POST":
-            pairs = self._parse(bytes(one.body))
+            pairs = parse_form(bytes(one.body), self._limits)
             params: dict[str, str] | None = dict(pairs)
             url = self.redirect_uri
             if params is not None and len(params) != len(pairs):
                 # Doubled parameters are the session's to judge, and a mapping cannot hold them.
                 params, url = None, f"{origin}{target.partition('?')[0]}?{bytes(one.body).decode('ascii')}"
         else:
-            pairs = self._parse(target.partition("?")[2].encode())
+            pairs = parse_form(target.partition("?")[2].encode(), self._limits)
             params, url = None, origin + (target if self._plan.path else target.removeprefix("/"))
         if not any(name in ("code", "state", "error", "response") for name, _ in pairs):
             page = Page(
@@ -405,12 +336,6 @@ class LoopbackListener:
                 Page(ok=False, title="The sign-in did not finish", text="The application met an error of its own.")
             )
 
-    def _parse(self, form: bytes) -> list[tuple[str, str]]:
-        try:
-            return parse_qsl(form.decode("ascii"), keep_blank_values=True, max_num_fields=self._limits.fields)
-        except ValueError:  # too many fields, or bytes that no form encoding gives
-            raise _Refused(400, "This is no answer of a provider.") from None
-
     # ── the answer ───────────────────────────────────────────────────────────────────────────────────
 
     def _enqueue(self, one: _Connection, page: Page) -> None:
@@ -429,7 +354,7 @@ class LoopbackListener:
         body = render(page, self._label)
         self._begin_writing(one, status or (200 if page.ok else 400), headers(page), body)
 
-    def _refuse(self, one: _Connection, refused: _Refused) -> None:
+    def _refuse(self, one: _Connection, refused: Refused) -> None:
         fields = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Cache-Control", "no-store"),
@@ -515,77 +440,3 @@ class LoopbackListener:
         for sock in (*self._servers, self._wake_receiver, self._wake_sender):
             sock.close()
         self._selector.close()
-
-
-# ── binding ──────────────────────────────────────────────────────────────────────────────────────────
-
-_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
-_TRIES = 16
-
-
-def bind_loopback(plan: LoopbackPlan) -> list[socket.socket]:
-    """Listening sockets for the plan: one address for an IP literal, both families for `localhost`.
-
-    Raises `ConfigurationError` when the port is taken or may not be used, on either family.
-    """
-    addresses = {"localhost": ("127.0.0.1", "::1")}.get(plan.host, (plan.host,))
-    for left in reversed(range(_TRIES)):
-        opened: list[socket.socket] = []
-        port = plan.port
-        try:
-            for address in addresses:
-                try:
-                    opened.append(_listen(address, port, reuse=plan.port != 0))
-                except OSError as error:
-                    if opened and error.errno in _NO_IPV6:
-                        break
-                    raise
-                port = opened[0].getsockname()[1]
-            return opened
-        except OSError as error:
-            for sock in opened:
-                sock.close()
-            # A free port on 127.0.0.1 may be somebody else's on ::1: another one is as good.
-            if plan.port == 0 and opened and left:
-                continue
-            raise _port_error(plan, error) from error
-    raise ConfigurationError("No free loopback port was found.", hint="Set loopback_port on the provider.")
-
-
-def _listen(address: str, port: int, *, reuse: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
-        if exclusive is not None:
-            # On Windows another program could otherwise bind the very same port and take the redirect.
-            sock.setsockopt(socket.SOL_SOCKET, exclusive, 1)
-        elif reuse and sys.platform != "win32":
-            # A fixed port must be usable again right after a login: this passes over connections in
-            # TIME_WAIT. It never shares the port of a socket that listens; SO_REUSEPORT would.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((address, port))
-        sock.listen(128)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _port_error(plan: LoopbackPlan, error: OSError) -> ConfigurationError:
-    if plan.port and error.errno == errno.EADDRINUSE:
-        return ConfigurationError(
-            f"Port {plan.port} on {plan.host} is used by another program, so the redirect cannot be received.",
-            hint="End that program, or register another port with the provider and set it as loopback_port.",
-        )
-    if plan.port and error.errno in (errno.EACCES, errno.EPERM):
-        return ConfigurationError(
-            f"Port {plan.port} on {plan.host} may not be used by this program.",
-            hint="Register a port above 1023 with the provider and set it as loopback_port.",
-        )
-    return ConfigurationError(
-        f"No loopback socket could be opened on {plan.host}: {error.strerror or type(error).__name__}.",
-        hint="Use the Paste agent where the loopback interface is not available.",
-    )
