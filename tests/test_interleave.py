@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from authflow import interleave, renewal
-from authflow.interleave import DESIGNS, FLAWED, Design, explore, told
+from authflow import renewal
+from authflow.interleave import DESIGNS, FLAWED, Design, designs, explore, moves, told, walk, world
 from authflow.renewal import Answer, Move
 
 
@@ -70,4 +70,5 @@ def test_a_refusal_that_is_believed_without_reading_again_is_found(monkeypatch: 
 
 def test_the_walk_needs_no_more_than_the_rules() -> None:
     """Pure: importing the checker brings no network, no machine and no signals."""
-    assert {"httpx", "transitions", "blinker"}.isdisjoint(vars(interleave))
+    for part in (designs, moves, walk, world):
+        assert {"httpx", "transitions", "blinker"}.isdisjoint(vars(part))

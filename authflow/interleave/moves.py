@@ -1,173 +1,21 @@
-"""The checker of the refresh protocol: every interleaving of several processes that share one session.
+"""What can happen next in a world: each process goes on, or something happens to it, or time passes.
 
-The processes here decide by the very functions of `renewal.py` that the sessions run. Around them stand a
-provider that rotates refresh tokens and answers reuse by ending the login, a store, a lock, and what can
-happen: a crash at any point, an answer that is lost, a 503, a lock that lapses, a logout, somebody else
-signing in. Every order of these is walked, breadth first, so a finding carries a shortest history.
-
-Rule 1: a design is a set of switches over the same walk. `DESIGNS` is what the code does; each of `FLAWED`
-        leaves one thing out, as real clients do, and the walk must find what goes wrong.
-Rule 2: time is not counted. What it does (a lease that lapses, a claim that grows old) may happen whenever it
-        is possible.
+Rule: what a process decides, it decides by `renewal.py`. Only where it stands, and what it has, is told here.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import renewal
-from .renewal import PROMPT, Answer, Move, View
-
-if TYPE_CHECKING:
-    from .providers.settings import Rotation
-
-OTHER_LOGIN: Final = 100  # the first refresh token of somebody else who signs in; tokens are numbers here
-OLD: Final = PROMPT * 10  # seconds that stand for "long ago"
-
-
-class At(StrEnum):
-    """Where a process is in its renewal."""
-
-    REST = "rest"  # it believes in a live session
-    LOCK = "lock"  # it waits for the lock
-    READ = "read"  # it is about to read the store and decide
-    CLAIM = "claim"  # it is about to write its claim
-    SEND = "send"  # its request is on the way
-    ANSWERED = "answered"  # the provider has decided; the answer is on the way back
-    SILENCE = "silence"  # no answer will come
-    TOKENS = "tokens"  # new tokens are here and not stored
-    OUT = "out"  # logged out
-    SPENT = "spent"  # it lives on its access token; the refresh token is given up
-    DEAD = "dead"  # the process died
-
-
-_FLYING: Final = frozenset({At.CLAIM, At.SEND, At.ANSWERED, At.SILENCE, At.TOKENS})
-_QUIET: Final = frozenset({At.REST, At.OUT, At.SPENT, At.DEAD})
-
-
-class Process(NamedTuple):
-    """One process: the token and epoch that it believes in, what it sent, what came."""
-
-    at: At = At.REST
-    token: int = 0
-    epoch: int = 0
-    sent: int = -1
-    came: int = -1
-    retries: int = 0
-
-
-class Stored(NamedTuple):
-    """The record in the store. A claim is held while its holder may be alive, and left when it gave up."""
-
-    token: int = 0
-    epoch: int = 0
-    out: bool = False
-    holder: int = -1
-    held: bool = False
-    old: bool = False
-    retries: int = 0
-    spent: bool = False
-
-    @property
-    def claimed(self) -> bool:
-        return self.holder >= 0
-
-
-class Chances(NamedTuple):
-    """How often each thing may still happen."""
-
-    renewals: int
-    logouts: int
-    crashes: int = 0
-    losses: int = 0
-    overloads: int = 0
-    lapses: int = 0
-    logins: int = 0
-
-
-class World(NamedTuple):
-    """Everything there is, at one moment."""
-
-    provider: int  # the refresh token that the provider would accept
-    revoked: bool
-    forgiven: bool  # the grace for the previous token was used
-    stored: Stored
-    lock: int
-    processes: tuple[Process, ...]
-    chances: Chances
-    marks: frozenset[str] = frozenset()
-
-
-class Design(NamedTuple):
-    """What processes do, as switches. The defaults are what the code does."""
-
-    name: str
-    policy: Rotation = "strict"
-    processes: int = 2
-    grace: bool = False  # the provider forgives one reuse of the last token
-    lock: bool = True
-    reads_again: bool = True
-    claims: bool = True
-    claims_by_swap: bool = True
-    stores_by_swap: bool = True
-    compares_epochs: bool = True
-    retries_always: bool = False
-    clears_after_no: bool = True
-    logout_cancels: bool = False
-    tells_before_storing: bool = False
-    chances: Chances = Chances(renewals=3, logouts=1)
-
-
-class Result(NamedTuple):
-    """What a walk found: how many worlds there are, and a shortest history for each thing that went wrong."""
-
-    design: Design
-    states: int
-    findings: dict[str, tuple[str, ...]]
-
-    @property
-    def ok(self) -> bool:
-        return not self.findings
-
+from .. import renewal
+from ..renewal import Answer, Move, View
+from .world import FLYING, OLD, OTHER_LOGIN, At, Chances, Design, Process, Stored, World
 
 Next = tuple[str, World]
 
 
-def explore(design: Design) -> Result:
-    """Walks every interleaving of `design`."""
-    start = World(
-        provider=0,
-        revoked=False,
-        forgiven=False,
-        stored=Stored(),
-        lock=-1,
-        processes=tuple(Process() for _ in range(design.processes)),
-        chances=design.chances,
-    )
-    came_from: dict[World, tuple[World, str] | None] = {start: None}
-    leads_to: dict[World, list[World]] = {}
-    wrong: dict[str, World] = {}
-    waiting = deque([start])
-    while waiting:
-        world = waiting.popleft()
-        following = list(_following(design, world))
-        leads_to[world] = [each for _, each in following]
-        for said in _judge(design, world, following):
-            wrong.setdefault(said, world)
-        for label, each in following:
-            if each not in came_from:
-                came_from[each] = (world, label)
-                waiting.append(each)
-    for world in _never_quiet(leads_to):
-        wrong.setdefault("a live process can never come to rest", world)
-        break
-    return Result(design, len(came_from), {said: _history(came_from, world) for said, world in wrong.items()})
-
-
-def _following(design: Design, world: World) -> Iterator[Next]:
+def what_follows(design: Design, world: World) -> Iterator[Next]:
+    """Each next world, and what led to it."""
     for number, process in enumerate(world.processes):
         yield from _act(design, world, number, process)
         yield from _suffer(design, world, number, process)
@@ -346,7 +194,7 @@ def _suffer(design: Design, world: World, number: int, process: Process) -> Iter
         if process.at in (At.REST, At.SPENT):
             out = _put(world, number, _out(process), stored=tombstone, spend="logouts")
             yield f"p{number}: logout", out
-        elif design.logout_cancels and process.at in _FLYING:
+        elif design.logout_cancels and process.at in FLYING:
             lost = "orphan" if process.at in (At.ANSWERED, At.TOKENS) and process.came >= 0 else ""
             out = _put(world, number, _out(process), stored=tombstone, spend="logouts", release=True, mark=lost)
             yield f"p{number}: logout cancels the renewal in flight", out
@@ -362,65 +210,10 @@ def _pass_time(design: Design, world: World) -> Iterator[Next]:
     stored = world.stored
     if not stored.claimed:
         return
-    if stored.held and world.processes[stored.holder].at not in _FLYING:
+    if stored.held and world.processes[stored.holder].at not in FLYING:
         yield "time: the lease of a dead claim lapses", world._replace(stored=stored._replace(held=False, old=True))
     elif not stored.held and not stored.old:
         yield "time: the claim grows old", world._replace(stored=stored._replace(old=True))
-
-
-# ── judging ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _judge(design: Design, world: World, following: list[Next]) -> Iterator[str]:
-    calm = not world.marks & {"loss", "crash"}
-    if "reuse" in world.marks and (calm or design.policy == "strict"):
-        yield "a refresh token was presented twice: the provider ended the login"
-    if "resurrected" in world.marks:
-        yield "tokens were stored after the logout"
-    if "overwritten" in world.marks:
-        yield "an older token overwrote a newer one"
-    if "orphan" in world.marks:
-        yield "live tokens are neither stored nor revoked"
-    if "told" in world.marks and world.stored.out and any(each.at is At.TOKENS for each in world.processes):
-        yield "a renewal was told that will never be stored"
-    flying = [each.sent for each in world.processes if each.at in (At.SEND, At.ANSWERED)]
-    if len(flying) != len(set(flying)):
-        yield "the same refresh token is on the wire twice"
-    for _, after in following:
-        for before, then in zip(world.processes, after.processes, strict=True):
-            if before.at not in (At.OUT, At.DEAD) and then.at is At.REST and then.epoch != before.epoch:
-                yield "a session became another login's without a word"
-    if calm and any(each.at is At.SPENT for each in world.processes):
-        yield "a user must sign in again although nothing was lost"
-    alive = [each for each in world.processes if each.at is not At.DEAD]
-    if not following and any(each.at not in _QUIET for each in alive):
-        yield "a live process is stuck"
-
-
-def _never_quiet(leads_to: dict[World, list[World]]) -> list[World]:
-    """The worlds from which no quiet one can be reached."""
-    comes_from: dict[World, list[World]] = {}
-    for world, following in leads_to.items():
-        for each in following:
-            comes_from.setdefault(each, []).append(world)
-    good = {world for world in leads_to if all(each.at in _QUIET for each in world.processes)}
-    waiting = deque(good)
-    while waiting:
-        for before in comes_from.get(waiting.popleft(), ()):
-            if before not in good:
-                good.add(before)
-                waiting.append(before)
-    return [world for world in leads_to if world not in good]
-
-
-def _history(came_from: dict[World, tuple[World, str] | None], world: World) -> tuple[str, ...]:
-    steps = []
-    before = came_from[world]
-    while before is not None:
-        world, label = before
-        steps.append(label)
-        before = came_from[world]
-    return tuple(reversed(steps))
 
 
 # ── parts ────────────────────────────────────────────────────────────────────────────────────────────
@@ -496,62 +289,3 @@ def _put(
         chances=_less(world.chances, spend) if spend else world.chances,
         marks=world.marks | {mark} if mark else world.marks,
     )
-
-
-def told(result: Result, *, should_hold: bool) -> str:
-    """A result as lines of text: a history for each finding."""
-    if should_hold:
-        head = f"  {'✓' if result.ok else '✗'} {result.design.name}: {result.states:,} states"
-    else:
-        head = f"  {'✗' if result.ok else '✓'} without it: {result.design.name}: {result.states:,} states"
-        if result.ok:
-            head += "; the walk should have found a fault and did not"
-    lines = [head]
-    for said, history in result.findings.items():
-        lines.append(f"      {said}")
-        lines += [f"        {number}. {step}" for number, step in enumerate(history, 1)]
-        if not should_hold:
-            break  # one example shows what the part is for
-    return "\n".join(lines)
-
-
-def walk_designs() -> Iterator[tuple[bool, Result]]:
-    """Every design with whether it should pass: those of the code, then the flawed ones."""
-    for design in DESIGNS:
-        yield True, explore(design)
-    for design in FLAWED:
-        yield False, explore(design)
-
-
-# ── the designs ──────────────────────────────────────────────────────────────────────────────────────
-
-_HARD: Final = Chances(renewals=3, logouts=1, crashes=1, losses=1, logins=1)
-
-DESIGNS: Final = (
-    Design("strict provider; crash, lost answer, another login", chances=_HARD),
-    Design("strict provider, three processes", processes=3, chances=_HARD._replace(logins=0)),
-    Design("strict provider, the lock lapses", chances=_HARD._replace(lapses=2)),
-    Design("strict provider, no lock at all, three processes", processes=3, lock=False,
-           chances=_HARD._replace(logins=0)),
-    Design("strict provider, 503 and crash", chances=_HARD._replace(overloads=1)),
-    Design("provider with a grace, policy grace", policy="grace", grace=True, chances=_HARD),
-    Design("provider with a grace, policy unknown", policy="unknown", grace=True, chances=_HARD),
-)  # fmt: skip
-
-_EASY: Final = Chances(renewals=3, logouts=1)
-
-FLAWED: Final = (
-    Design("no lock, no second look, no swap", lock=False, reads_again=False, claims=False, stores_by_swap=False,
-           chances=_EASY),
-    Design("a lock around the request only", reads_again=False, claims=False, stores_by_swap=False, chances=_EASY),
-    Design("lock and second look, but stored without a swap", claims=False, stores_by_swap=False, chances=_EASY),
-    Design("no lock and no claim, only a guarded store", lock=False, claims=False, chances=_EASY),
-    Design("a logout that cancels the renewal in flight", logout_cancels=True, chances=_EASY),
-    Design("told before it is stored", tells_before_storing=True, chances=_EASY),
-    Design("a lock that lapses, and no claim", claims=False, chances=_EASY._replace(lapses=1)),
-    Design("a lost answer asked for again, strict provider", retries_always=True, chances=_EASY._replace(losses=1)),
-    Design("a claim that is written without a swap, the lock lapses", claims_by_swap=False,
-           chances=_EASY._replace(lapses=1)),
-    Design("a claim left standing after a 503", clears_after_no=False, chances=_EASY._replace(overloads=1)),
-    Design("another login adopted as one's own", compares_epochs=False, chances=_EASY._replace(logins=1)),
-)  # fmt: skip
