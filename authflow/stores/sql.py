@@ -24,22 +24,17 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
-from ..errors import ConfigurationError, MissingExtra, StoreError
+from ..errors import ConfigurationError, StoreError
 from ..forks import mind_forks
-from .base import Conflict, key_bytes
+from .base import Conflict
+from .databases import SECONDS, driver_errors, explain, key_named, name_of, open_engine, pool_size, records_table
 from .listening import HEAR_SECONDS, listening
 from .notices import Look, Notices
 
-try:
-    import sqlalchemy as sa
-    from sqlalchemy import exc
-except ImportError:
-    raise MissingExtra(
-        "An SQLStore needs the package sqlalchemy.",
-        hint="Install it and your database's driver: pip install 'authflow-sessions[sql]' 'psycopg[binary]'",
-    ) from None
+# isort: split
+import sqlalchemy as sa  # after `databases`, which says what to install where it is missing
+from sqlalchemy import exc
 
-SECONDS: Final = 5.0  # that one statement, and one connection, may take
 _POLL: Final = 0.5
 _OVERLAP: Final = 10_000_000  # microseconds: a transaction may commit later than another that began after it
 _GONE_KEPT: Final = 3600.0  # seconds that the row of a removed key stays, so that who polls sees it
@@ -73,7 +68,7 @@ class SQLStore:
         time: Callable[[], float] = time.time,
     ) -> None:
         self._own = not isinstance(database, sa.Engine)
-        engine = database if isinstance(database, sa.Engine) else _engine(database)
+        engine = database if isinstance(database, sa.Engine) else open_engine(database)
         self._engine = engine
         if engine.dialect.name not in ("postgresql", "sqlite"):
             # To MySQL's collations two keys are one if they differ in capitals, or in blanks at their end.
@@ -85,7 +80,7 @@ class SQLStore:
             # A stricter level would refuse what here is an ordinary lost race.
             self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT") if self._postgresql else engine
-        self._table = _table(table)
+        self._table = records_table(table)
         self._time = time
         self._made = False
         self._closed = threading.Event()
@@ -93,7 +88,7 @@ class SQLStore:
         self._name = secrets.token_hex(8)
         self._channel = f"{table}_changes"
         # A lock holds a connection; half of the pool is left for those who read and write meanwhile.
-        self._most_locks = _pool_size(engine) // 2
+        self._most_locks = pool_size(engine) // 2
         self._lock_permits = threading.Semaphore(self._most_locks)
         self._uses = None if self._postgresql else threading.Semaphore(_MOST_USES)
         self._held = 0  # of these, by a fork
@@ -107,14 +102,14 @@ class SQLStore:
         return f"SQLStore({self._engine.dialect.name!r}, table={self._table.name!r})"  # a URL may hold a password
 
     def load(self, key: str) -> tuple[bytes, int] | None:
-        table, name = self._table, _escape(key)
+        table, name = self._table, name_of(key)
         with self._reading() as connection:
             asked = sa.select(table.c.data, table.c.version).where(table.c.key == name, self._present())
             found = connection.execute(asked).first()
         return None if found is None else (bytes(found.data), int(found.version))
 
     def swap(self, key: str, expected: int, data: bytes | None, ttl: float | None = None) -> int | Conflict:
-        name = _escape(key)
+        name = name_of(key)
         for _ in range(_MOST_TRIES):
             try:
                 with self._begin() as connection:
@@ -136,7 +131,7 @@ class SQLStore:
 
     @contextmanager
     def lock(self, key: str, timeout: float) -> Iterator[bool]:
-        name = _escape(key)
+        name = name_of(key)
         if not self._postgresql:
             yield True
             return
@@ -158,11 +153,11 @@ class SQLStore:
             permits.release()
 
     def keys(self, prefix: str) -> Iterator[str]:
-        table, start = self._table, _escape(prefix)
+        table, start = self._table, name_of(prefix)
         with self._reading() as connection:
             asked = sa.select(table.c.key).where(table.c.key.startswith(start, autoescape=True), self._present())
             found = [str(name) for (name,) in connection.execute(asked)]
-        return iter([_unescape(name) for name in found if name.startswith(start)])  # some LIKE ignores case
+        return iter([key_named(name) for name in found if name.startswith(start)])  # some LIKE ignores case
 
     def watch(self, notice: Callable[[str], None]) -> Callable[[], None]:
         return self._notices.add(notice)
@@ -270,7 +265,7 @@ class SQLStore:
         except exc.IntegrityError:
             raise
         except (exc.SQLAlchemyError, OSError) as error:
-            why, hint = _explain(error)
+            why, hint = explain(error)
             raise StoreError(f"The database cannot be used: {why}.", hint=hint) from None
 
     # ── the lock of PostgreSQL ───────────────────────────────────────────────────────────────────────
@@ -307,7 +302,7 @@ class SQLStore:
         return f"{self._name}{os.getpid():x}"
 
     def _notify(self, connection: sa.Connection, key: str) -> None:
-        notice = f"{self._signature()} {_escape(key)}"
+        notice = f"{self._signature()} {name_of(key)}"
         if len(notice.encode()) <= _LONGEST_NOTICE:
             connection.execute(sa.select(sa.func.pg_notify(self._channel, notice)))
 
@@ -333,7 +328,7 @@ class SQLStore:
             nonlocal seen
             since = max(seen.values(), default=int(self._time() * 1e6)) - _OVERLAP
             recent = self._recent(since)
-            changed = [_unescape(name) for name, version in recent.items() if seen.get(name) != version]
+            changed = [key_named(name) for name, version in recent.items() if seen.get(name) != version]
             seen = recent
             return changed
 
@@ -386,77 +381,13 @@ class _Subscription:
             notices = [notice.payload for notice in self._driver.notifies(timeout=HEAR_SECONDS, stop_after=1)]
         except (driver_errors(self._connection), OSError):
             raise StoreError("The database no longer tells what changes.", hint="Check that it runs.") from None
-        return [_unescape(told.partition(" ")[2]) for told in notices if told.partition(" ")[0] != mine]
+        return [key_named(told.partition(" ")[2]) for told in notices if told.partition(" ")[0] != mine]
 
     def close(self) -> None:
         with suppress(exc.SQLAlchemyError):
             self._connection.close()
         with suppress(driver_errors(self._connection), OSError):
             self._driver.close()
-
-
-def driver_errors(connection: sa.Connection) -> type[Exception]:
-    """The root of the errors that the driver of this connection raises."""
-    found: type[Exception] = connection.dialect.loaded_dbapi.Error
-    return found
-
-
-def _engine(database: str | sa.URL) -> sa.Engine:
-    try:
-        url = sa.make_url(database)
-        settings: dict[str, Any] = {}
-        name = url.get_backend_name()
-        if name == "postgresql":
-            settings["connect_args"] = _postgresql_deadlines(url)
-        elif name == "sqlite":
-            settings["connect_args"] = {"timeout": SECONDS}
-        if name != "sqlite":
-            settings.update(pool_size=10, max_overflow=10, pool_timeout=SECONDS, pool_pre_ping=True)
-        return sa.create_engine(url, **settings)
-    except ImportError as missing:
-        raise MissingExtra(
-            f"The database's driver {missing.name or ''} is not installed.",
-            hint="Install it, for PostgreSQL: pip install 'psycopg[binary]' (and write postgresql+psycopg://…)",
-        ) from None
-    except (exc.ArgumentError, TypeError, ValueError):
-        raise ConfigurationError(
-            "This is no database URL.", hint="Write postgresql+psycopg://user@host/name, as SQLAlchemy reads it."
-        ) from None
-
-
-def _postgresql_deadlines(url: sa.URL) -> dict[str, Any]:
-    """What libpq and the server keep, so that no call waits for ever, not even for a peer that has vanished."""
-    milliseconds = int(SECONDS * 1000)
-    given = url.query.get("options", "")
-    options = " ".join([given] if isinstance(given, str) else given)
-    if url.get_driver_name() not in ("psycopg", "psycopg2"):
-        return {}
-    return {
-        "connect_timeout": int(SECONDS),
-        "tcp_user_timeout": milliseconds,
-        "keepalives_idle": int(SECONDS),
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "options": f"-c statement_timeout={milliseconds} {options}".strip(),
-    }
-
-
-def _pool_size(engine: sa.Engine) -> int:
-    size = getattr(engine.pool, "size", None)
-    return int(size()) if callable(size) else 16
-
-
-def _table(name: str) -> sa.Table:
-    # "C" is bytewise: no two keys are the same to it, and it can serve a prefix from the index.
-    key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-    return sa.Table(
-        name,
-        sa.MetaData(),
-        sa.Column("key", key, primary_key=True),
-        sa.Column("version", sa.BigInteger, nullable=False, index=True),
-        sa.Column("data", sa.LargeBinary),
-        sa.Column("until", sa.Double),
-    )
 
 
 def _wait_for(connection: sa.Connection, number: int) -> bool:
@@ -467,29 +398,3 @@ def _wait_for(connection: sa.Connection, number: int) -> bool:
             return False
         raise
     return True
-
-
-def _escape(key: str) -> str:
-    """No database text holds a NUL."""
-    key_bytes(key)
-    return key.replace("%", "%25").replace("\x00", "%00")
-
-
-def _unescape(name: str) -> str:
-    return name.replace("%00", "\x00").replace("%25", "%")
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """Why, and the remedy; nothing of the driver's own text, which repeats statements and values."""
-    match error:
-        case exc.TimeoutError():
-            return "all its connections are in use", "Give the engine a larger pool."
-        case exc.OperationalError() | exc.InterfaceError() | OSError():
-            return "there is no connection, or no answer in time", "Check that it runs, its address and its load."
-        case exc.ProgrammingError():
-            return "it refuses the statement", "Let this user create the table, or read and write it."
-        case exc.InternalError() | exc.NotSupportedError():
-            return "it cannot be written", "Connect to the primary, as a user who may write."
-        case _:
-            name = type(getattr(error, "orig", None) or error).__name__
-            return f"it answered with an error ({name})", "Check its log."
