@@ -73,6 +73,9 @@ class Recorder:
     def attach(self, process: str, providers: Mapping[str, Any]) -> None:
         """A manager has taken it: the name of this process, and the providers by name."""
 
+    def detach(self) -> None:
+        """The manager was closed: nothing more comes in."""
+
     def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
         """One transition, after it was published; `planned` has the records before and after, and the facts."""
 

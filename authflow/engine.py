@@ -100,7 +100,7 @@ _EVENTS: Final = dict(MACHINE.events)
 _STATES: Final = {state.value: state for state in State}
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """What an exchange, a refresh or a restore brought, ready for the record."""
 
     token: Token
@@ -115,7 +115,7 @@ class Tokens(msgspec.Struct, frozen=True):
     warning: ErrorInfo | None = None
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What a trigger brings with it. `now` is seconds since the epoch.
 
     `epoch`, `generation` and `attempt`, when given, must be the record's: they tell a late event from a present one.

@@ -93,6 +93,11 @@ class House:
         self.sessions: Presence[SessionCore] = Presence()
         self.find: Callable[[Key], SessionCore]
 
+    def detach(self) -> None:
+        """The manager has been closed."""
+        if self.recorder is not None:
+            self.recorder.detach()
+
     def renew(self) -> None:
         """In a forked child: to all others it is another process, and it waits for no thread of the parent."""
         self.process = secrets.token_hex(4)

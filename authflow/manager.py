@@ -77,7 +77,7 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
         session_lifetime: float | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        recorder = recorder_for(trace, clock)
+        recorder = recorder_for(trace, clock, self._later)
         self._scheduler: Scheduler | None = None
         super().__init__(
             providers,
@@ -180,6 +180,7 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
             if self._scheduler is not None:
                 self._scheduler.close()
             cast(SyncShell, self._house.shell).close()
+            self._house.detach()
             self._house.signals.close()
 
     def __enter__(self) -> Self:
@@ -203,13 +204,25 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
                 if self._scheduler is not None:
                     self._scheduler.cancel(session._key)
                 return
-            if self._scheduler is None:
-                from .scheduler import Scheduler
+            self._alarms().at(session._key, due)
 
-                self._scheduler = Scheduler(self._house.clock, self._fire)
-            self._scheduler.at(session._key, due)
+    def _alarms(self) -> Scheduler:
+        if self._scheduler is None:
+            from .scheduler import Scheduler
+
+            self._scheduler = Scheduler(self._house.clock, self._fire)
+        return self._scheduler
+
+    def _later(self, act: Callable[[], object], seconds: float) -> bool:
+        with self._mutex:
+            if not self._closed:
+                self._alarms().at(act, self._house.monotonic() + seconds)
+            return not self._closed
 
     def _fire(self, key: Hashable) -> None:
+        if callable(key):
+            key()
+            return
         session = self._house.sessions.get(cast(Key, key))
         if session is None:
             return  # it was moved, or has left: nothing is due
@@ -244,7 +257,7 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
         session_lifetime: float | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        recorder = recorder_for(trace, clock)
+        recorder = recorder_for(trace, clock, self._later)
         self._scheduler: AsyncScheduler | None = None
         self._loop: AbstractEventLoop | None = None
         self._thread = 0
@@ -346,6 +359,7 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
             if self._scheduler is not None:
                 await self._scheduler.aclose()
             await cast(AsyncShell, self._house.shell).close()
+            self._house.detach()
             await self._house.signals.aclose()
 
     close = aclose
@@ -379,12 +393,18 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
 
     def _arm(self, session: SessionCore) -> None:
         self._keep(session)
+        self._on_home_loop(self._set_alarm, session)
+
+    def _on_home_loop(self, act: Callable[..., object], *given: object) -> bool:
+        """Has something done on the manager's loop; False when there is none."""
         if self._on_loop():
-            self._set_alarm(session)
-            return
+            act(*given)
+            return True
         loop = self._loop or cast(AsyncShell, self._house.shell).loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._set_alarm, session)
+        if loop is None or loop.is_closed():
+            return False
+        loop.call_soon_threadsafe(act, *given)
+        return True
 
     def _set_alarm(self, session: SessionCore) -> None:
         due = 0.0 if session._stale else self._due_at(session)
@@ -392,15 +412,28 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
             if self._scheduler is not None:
                 self._scheduler.cancel(session._key)
             return
+        self._alarms().at(session._key, due)
+
+    def _alarms(self) -> AsyncScheduler:
         if self._scheduler is None:
             from .scheduler import AsyncScheduler
 
             self._scheduler = AsyncScheduler(self._house.clock, self._fire)
-        self._scheduler.at(session._key, due)
+        return self._scheduler
+
+    def _later(self, act: Callable[[], object], seconds: float) -> bool:
+        return not self._closed and self._on_home_loop(self._act_at, act, self._house.monotonic() + seconds)
+
+    def _act_at(self, act: Callable[[], object], due: float) -> None:
+        if not self._closed:
+            self._alarms().at(act, due)
 
     async def _fire(self, key: Hashable) -> None:
         import asyncio
 
+        if callable(key):
+            key()
+            return
         session = self._house.sessions.get(cast(Key, key))
         if session is None:
             return  # it was moved, or has left: nothing is due

@@ -22,7 +22,7 @@ _owners = (f"owner-{number}" for number in itertools.count())
 def provider(base: str) -> OpenIDConnect:
     return OpenIDConnect(
         base, CLIENT_ID, CLIENT_SECRET, name="op", scopes=SCOPES[1:], client_auth="client_secret_post",
-        allow_insecure_loopback=True,
+        allow_insecure_loopback=base.startswith("http:"),
     )  # fmt: skip
 
 

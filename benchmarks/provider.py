@@ -9,22 +9,32 @@ import asyncio
 import base64
 import hashlib
 import http.client
+import ipaddress
 import itertools
 import json
+import os
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 CLIENT_ID, CLIENT_SECRET, REDIRECT_URI = "client", "client-secret", "http://localhost:9/callback"
 SCOPES = ("openid", "profile", "email")
 KID = "the-key"
+PLACE = "AUTHFLOW_BENCHMARK_PLACE"  # where the certificate is put
 
 
 def base64url(data: bytes) -> str:
@@ -130,7 +140,9 @@ class Browser:
     """Visits a URL and says where it is sent."""
 
     def __init__(self, base: str) -> None:
-        self.connection = http.client.HTTPConnection(base.removeprefix("http://"))
+        scheme, _, place = base.partition("://")
+        kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(place)
 
     def visit(self, url: str) -> str:
         self.connection.request("GET", url[url.index("/", 8) :])
@@ -140,25 +152,55 @@ class Browser:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """The provider in its own process; gives its base URL."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.provider"], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().strip() if process.stdout else ""
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+def running(*, tls: bool = False) -> Iterator[str]:
+    """The provider in its own process; gives its base URL. With `tls` this process trusts its certificate."""
+    command = [sys.executable, "-m", "benchmarks.provider", *(["tls"] if tls else [])]
+    with tempfile.TemporaryDirectory() as place:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, PLACE: place})
+        before = os.environ.get("SSL_CERT_FILE")
+        try:
+            base = process.stdout.readline().strip() if process.stdout else ""
+            if tls:
+                os.environ["SSL_CERT_FILE"] = f"{place}/certificate.pem"
+            yield base
+        finally:
+            if before is None:
+                os.environ.pop("SSL_CERT_FILE", None)
+            else:
+                os.environ["SSL_CERT_FILE"] = before
+            process.terminate()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
 
 
-async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
-    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+def certified(place: Path) -> ssl.SSLContext:
+    """What serves TLS for 127.0.0.1, by a certificate of its own making."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(host, critical=False).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (place / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (place / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place / "certificate.pem", place / "key.pem")
+    return context
+
+
+async def serve(*, tls: bool) -> None:
+    context = certified(Path(os.environ[PLACE])) if tls else None
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0, ssl=context)
+    base = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     Connection.provider = Provider(base)
     print(base, flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(tls="tls" in sys.argv))

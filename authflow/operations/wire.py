@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..protocol.step import Flow
     from ..protocol.witness import Checked
 
-G = TypeVar("G")
 T = TypeVar("T")
 
 
@@ -56,14 +55,19 @@ def fenced(
         # By what the application wrote: an issuer that an API named may not be anywhere.
         trusted = known[provider.name] = trusted_hosts(house.providers[provider.name])
     recorder = None if about is None else house.recorder
-    run = _run if recorder is None or about is None else _Listened(recorder, about)
+    checked: list[Checked] | None = None if recorder is None else []
+    act: Callable[[Any], Any] = flow.send
+    given: Any = None
     try:
-        step = run(flow.send, None)
         while True:
+            # Out here: what the application's function raised is not to be the context of what is told.
+            step = act(given) if checked is None else heard(checked.append, act, given)
+            if checked:
+                _tell(recorder, about, checked)
             left = None if until is None else until - now()
             if left is not None and left <= 0:
-                late = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
-                step = run(flow.throw, late)
+                act = flow.throw
+                given = DeadlineExceeded("No time was left for this call.", hint="Try again.", sent=Sent.NO)
                 continue
             if isinstance(step, httpx.Request):
                 if recorder is not None:
@@ -75,48 +79,28 @@ def fenced(
                 if left is not None:
                     limits = limits_of(step)
                     step.extensions[LIMITS] = replace(limits, seconds=min(limits.seconds, left))
-            failed: Exception | None = None
-            answer = None
             try:
-                answer = yield step
+                act, given = flow.send, (yield step)
             except AuthflowError as error:
-                failed = error
+                act, given = flow.throw, error
             except Exception as error:
                 if not isinstance(step, Call):
                     raise
-                failed = error
-            # Thrown in out here: what the application's function raised is not to be the context of what is told.
-            step = run(flow.send, answer) if failed is None else run(flow.throw, failed)
+                act, given = flow.throw, error
     except StopIteration as stop:
         value: T = stop.value
         return value
     finally:
-        failed = None
+        given = None
+        if checked:
+            _tell(recorder, about, checked)
 
 
-def _run(act: Callable[[G], T], given: G) -> T:
-    return act(given)
-
-
-class _Listened:
-    """Runs a flow to its next step, and tells a recorder what it checked on the way."""
-
-    __slots__ = ("_about", "_checked", "_hear", "_recorder")
-
-    def __init__(self, recorder: Recorder, about: tuple[Key, str]) -> None:
-        self._recorder = recorder
-        self._about = about
-        self._checked: list[Checked] = []
-        self._hear = self._checked.append
-
-    def __call__(self, act: Callable[[G], T], given: G) -> T:
-        try:
-            return heard(self._hear, act, given)
-        finally:
-            if self._checked:
-                checked = tuple(self._checked)
-                self._checked.clear()
-                self._recorder.checks(*self._about, checked)
+def _tell(recorder: Recorder | None, about: tuple[Key, str] | None, checked: list[Checked]) -> None:
+    """Whoever records hears what was checked since the last step."""
+    if recorder is not None and about is not None:
+        recorder.checks(*about, tuple(checked))
+    checked.clear()
 
 
 def trusted_hosts(provider: Provider) -> frozenset[str]:

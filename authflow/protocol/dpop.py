@@ -156,7 +156,7 @@ def bind(flow: Flow[T], binding: Binding | None, access_token: str) -> Flow[T]:
                 answer: httpx.Response | Moment | dict[str, Any] | str | None
                 if isinstance(step, httpx.Request) and step.headers.get("authorization") == bearer:
                     step.headers["authorization"] = f"DPoP {access_token}"
-                    answer = yield from fetch_bound(partial(_as_it_is, step), binding, access_token)
+                    answer = yield from fetch_bound(partial(_once_more, step), binding, access_token)
                 else:
                     answer = yield step
             except AuthflowError as error:
@@ -168,8 +168,11 @@ def bind(flow: Flow[T], binding: Binding | None, access_token: str) -> Flow[T]:
         return value
 
 
-def _as_it_is(request: httpx.Request) -> Flow[httpx.Request]:
-    return request
+def _once_more(request: httpx.Request) -> Flow[httpx.Request]:
+    """The same request as a new one: what was sent is not changed afterwards, somebody may be recording it."""
+    return httpx.Request(
+        request.method, request.url, headers=request.headers, content=request.content, extensions=request.extensions
+    )
     yield
 
 

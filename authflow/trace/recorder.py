@@ -4,20 +4,25 @@ By default the last attempt, renewal and sign-out of each session, and of the wh
 those that went well give way to newer ones, those that failed have a shelf of their own. So a desktop program has
 all of its sessions' stories, and a web application with 100,000 sessions the last few hundred, in a few megabytes.
 
-Rule 1: while something goes on, what is heard of it waits as it is, for it has the same secrets in memory itself. When
-        it ends, travels (`carry`), is looked at, or has become much, what was heard is redacted and dropped.
-Rule 2: hearing is quick, never waits, never raises: it is done inline, from any thread, sometimes in a session's turn.
-        To tell what was heard is ten times as dear. So of what goes well only so many in a second are told, and of the
-        rest nothing is kept; what fails is always told.
+Rule 1: hearing is quick, never waits, never raises: it is done inline, from any thread, sometimes in a session's turn.
+        To tell what was heard, which redacts it, is ten times as dear. A login or a renewal that went well does not
+        wait for that: what was heard of it waits as it is, for `WAITS` seconds, and is told then by the manager's
+        scheduler, or before that when somebody looks.
+Rule 2: what waits holds secrets, so it waits no longer than the session holds the same secrets itself: while something
+        goes on, and those seconds after it. What failed, what ended a session, what travels (`carry`) and what has
+        become much is told at once. There are never more that wait than stories are kept: the oldest gives way
+        untold. Nothing waits in a manager that was closed, or in a forked child.
 Rule 3: a login that may be completed elsewhere travels in its pending record (`foretell`, `carry`, `resume`).
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 import httpx
 
@@ -26,32 +31,42 @@ from ..clock import Clock
 from ..drive import REFRESH, Asked, Recorder
 from ..engine import Facts
 from ..engine import Step as Planned
-from ..errors import ConfigurationError, whereabouts
+from ..errors import AuthflowError, ConfigurationError, whereabouts
 from ..events import AuthEvent
 from ..forks import Renewed, mind_forks
 from ..protocol.callback import CallbackParams
 from ..protocol.witness import Checked
 from ..records import Key, SessionRecord
-from .shelves import MOST_OPEN, Recording, Shelves, order, slot
+from .shelves import ATTEMPT, MOST_OPEN, RESTORE, Recording, Shelves, order, slot
 from .story import FAILED, Trace
 from .telling import GOES_ON, Telling, read_carried
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
-Heard = tuple[float, Callable[..., None], tuple[Any, ...]]  # monotonic seconds, what tells it, and of what
+Heard = tuple[Any, ...]  # monotonic seconds, what tells it, and of what: flat, so that the collector has little to do
+Later = Callable[[Callable[[], object], float], bool]  # calls something after so many seconds; False: it will not
 
 MOST_HEARD: Final = 32  # of one session, until it is told
 MOST_HELD: Final = 16 * 1024  # bytes; a larger answer is redacted as it comes
-A_SECOND: Final = 4.0  # so many stories that went well are told, when there are very many,
-AT_ONCE: Final = 64.0  # and so many before it comes to that
+WAITS: Final = 10.0  # seconds after its end that what went well may wait
+AT_A_TIME: Final = 4  # so many stories are told in one go: the event loop has other things to do,
+PAUSE: Final = 0.1  # and the next after so many seconds
+_WELL: Final = {
+    "authenticate": ATTEMPT,
+    "reauthenticate": ATTEMPT,
+    "restore": RESTORE,
+    "refreshed": REFRESH,
+    "adopt": REFRESH,
+}
 _log = logging.getLogger("authflow.trace")
 
 _GOES_ON: Final = GOES_ON - {"forget"}
 
 
-def recorder_for(trace: object, clock: Clock) -> Recorder | None:
-    """What a manager's `trace=` asks for. Raises `ConfigurationError` for what is no such thing."""
+def recorder_for(trace: object, clock: Clock, later: Later) -> Recorder | None:
+    """What a manager's `trace=` asks for. `later`: has something called after so many seconds. Raises
+    `ConfigurationError` for what is no such thing."""
     if trace is False or trace is None:
         return None
     if isinstance(trace, Recorder):
@@ -62,7 +77,7 @@ def recorder_for(trace: object, clock: Clock) -> Recorder | None:
         raise ConfigurationError(
             f"trace= takes no {type(trace).__name__}.", hint='Pass True, False, "all", a Recording or a Recorder.'
         )
-    return StoryRecorder(clock, trace)
+    return StoryRecorder(clock, trace, later)
 
 
 class _quietly:
@@ -83,31 +98,52 @@ class _quietly:
         return True
 
 
+class Untold(NamedTuple):
+    """What was heard of something that went well: when it ended (monotonic seconds), and by how much the clock on the
+    wall was ahead of that."""
+
+    ended: float
+    ahead: float
+    heard: list[Heard]
+
+    def __repr__(self) -> str:
+        return f"<Untold, {len(self.heard)} things>"
+
+
 class StoryRecorder(Renewed, Recorder):
     """Keeps stories. See the head of this file."""
 
-    def __init__(self, clock: Clock, settings: Recording) -> None:
+    def __init__(self, clock: Clock, settings: Recording, later: Later) -> None:
         self._clock = clock
         self._settings = settings
+        self._later = later
         self._monotonic = clock.monotonic
         self._mutex = threading.Lock()
-        self._heard: dict[Key, list[Heard]] = {}  # not redacted yet: of what goes on
+        self._heard: dict[Key, list[Heard]] = {}  # not redacted yet: of what goes on,
+        self._untold: OrderedDict[tuple[Key, str], Untold] = OrderedDict()  # and of what went well and is over
         self._flying: set[Key] = set()  # whose renewal has begun and not ended
-        self._left, self._counted_at = AT_ONCE, clock.monotonic()
-        self._shelves = Shelves(clock, settings)
+        self._comes = False  # `_tell_what_waits` will be called
+        self._numbers = itertools.count()
+        self._shelves = Shelves(settings)
         mind_forks(self)
 
     def after_fork_in_child(self) -> None:
         self._mutex = threading.Lock()
+        self._untold, self._comes = OrderedDict(), False  # the parent tells it
 
     def attach(self, process: str, providers: Mapping[str, Provider]) -> None:
         self._shelves.process, self._shelves.providers = process, providers
 
+    def detach(self) -> None:
+        with self._mutex:
+            self._settle_all()
+
     def __repr__(self) -> str:
-        return f"<StoryRecorder of {len({*self._shelves.of, *self._heard})} sessions>"
+        keys = {*self._shelves.of, *self._heard, *(key for key, _ in self._untold)}
+        return f"<StoryRecorder of {len(keys)} sessions>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A recorder is neither copied nor pickled: stories that go on may hold secrets.")
+        raise TypeError("A recorder is neither copied nor pickled: what is not told yet may hold secrets.")
 
     # ── what is heard ────────────────────────────────────────────────────────────────────────────────
 
@@ -117,13 +153,19 @@ class StoryRecorder(Renewed, Recorder):
             self._over(key, logins=1)
 
     def dropped(self, key: Key, trigger: str, facts: Facts, record: SessionRecord) -> None:
-        if key in self._heard or key in self._shelves.of:
+        if key in self._heard or self._has_stories(key):
             self._hear(key, StoryRecorder._dropped, trigger, facts, record)
 
     def request(self, key: Key, story: str, asked: Asked) -> None:
-        self._hear(key, StoryRecorder._request, story, asked)
-        if isinstance(asked.answer, httpx.Response) and len(asked.answer.content) > MOST_HELD:
-            self._settle(key)
+        request, answer, seconds = asked
+        if not isinstance(answer, httpx.Response):  # its frames hold all that was at hand
+            failed = (answer.code, str(answer)) if isinstance(answer, AuthflowError) else (type(answer).__name__, "")
+            self._hear(key, StoryRecorder._tell, story, Telling.call, request, failed, seconds)
+            return
+        self._hear(key, StoryRecorder._tell, story, Telling.call, request, answer, seconds)
+        if len(answer.content) > MOST_HELD:
+            with self._mutex:
+                self._settle_within(key)
 
     def decision(self, key: Key, question: str, move: str, facts: Mapping[str, object]) -> None:
         self._hear(key, StoryRecorder._tell, REFRESH, Telling.decide, question, move, facts)
@@ -151,8 +193,6 @@ class StoryRecorder(Renewed, Recorder):
 
     def carry(self, key: Key, story: str) -> bytes | None:
         with _quietly("carried"), self._mutex:
-            if not self._has_time():
-                return None
             self._settle_within(key)
             telling = self._shelves.of.get(key, {}).get(story)
             return None if telling is None else telling.carry()
@@ -160,9 +200,8 @@ class StoryRecorder(Renewed, Recorder):
 
     def foretell(self, key: Key, story: str, planned: Planned, url: str) -> bytes | None:
         with _quietly("foretold"), self._mutex:
-            if not self._has_time():
-                return None
             at = self._monotonic()
+            self._shelves.ahead = self._clock.time() - at
             telling = self._shelves.new(key, at, story, "login" if planned.event.attempt is None else "step_up")
             telling.transition(0.0, planned.event, planned)
             telling.left(0.0, url)
@@ -183,8 +222,11 @@ class StoryRecorder(Renewed, Recorder):
     def trace(self, key: Key | None = None, story: str | None = None) -> Trace | None:
         """The stories of one session (only `story` of them), or of all. None: nothing was recorded."""
         with self._mutex:
-            for heard in [key] if key is not None else list(self._heard):
-                self._settle_within(heard)
+            if key is None:
+                self._settle_all()
+            else:
+                self._settle_within(key)
+            self._shelves.trim(self._monotonic())
             if key is None:
                 found = list(self._shelves.all())
             else:
@@ -196,7 +238,7 @@ class StoryRecorder(Renewed, Recorder):
     def last_attempt(self, key: Key) -> Trace | None:
         with self._mutex:
             self._settle_within(key)
-            logins = [one for one in self._shelves.of.get(key, {}).values() if slot(one) == "attempt" and one.steps]
+            logins = [one for one in self._shelves.of.get(key, {}).values() if slot(one) == ATTEMPT and one.steps]
             latest = max(logins, key=lambda one: (one.ended or 0.0, *order(one)), default=None)
             return None if latest is None else Trace(stories=(latest.story(),))
 
@@ -206,59 +248,90 @@ class StoryRecorder(Renewed, Recorder):
         with self._mutex:
             heard = self._heard.get(key)
             if heard is not None:
-                heard.append((self._monotonic(), act, given))
+                heard.append((self._monotonic(), act, *given))
                 if len(heard) >= MOST_HEARD:
                     self._settle_within(key)
                 return
-            self._heard[key] = [(self._monotonic(), act, given)]
-            if act is not StoryRecorder._event and act is not StoryRecorder._begin and not self._shelves.goes_on(key):
-                if key in self._shelves.of or self._has_time():  # it is late: what it belongs to has ended
-                    self._settle_within(key)
-                else:
-                    del self._heard[key]
+            self._heard[key] = [(self._monotonic(), act, *given)]
+            if act not in _BEGINS and not self._shelves.goes_on(key):
+                self._settle_within(key)  # it is late: what it belongs to has ended
             elif len(self._heard) > MOST_OPEN:
                 self._settle_within(next(iter(self._heard)))
 
-    def _settle(self, key: Key) -> None:
-        with self._mutex:
-            self._settle_within(key)
-
     def _over(self, key: Key, *, logins: int) -> None:
-        """Something of this session has ended, among it so many logins: it is told, or else nothing of it is kept."""
+        """Something of this session has ended, among it so many logins. What went well waits to be told."""
         with self._mutex:
-            if self._has_time() or self._has_to_be_told(key, logins):
+            kind = self._may_wait(key, logins)
+            if kind is None:
                 self._settle_within(key)
-            else:
-                self._heard.pop(key, None)
+                return
+            heard = self._heard.pop(key)
+            name = key, f"{kind} {next(self._numbers)}" if self._settings.every else kind
+            self._untold.pop(name, None)  # it would give way as soon as this one is told
+            self._untold[name] = Untold(heard[-1][0], self._clock.time() - self._monotonic(), heard)
+            if len(self._untold) > self._settings.stories:
+                self._untold.popitem(last=False)
+            comes, self._comes = self._comes, True
+        if not comes:
+            with _quietly("put off"):
+                comes = self._later(self._tell_what_waits, WAITS)
+        if not comes:  # the manager is closed
+            with self._mutex:
+                self._comes = False
+                self._settle_within(key)
 
-    def _has_to_be_told(self, key: Key, logins: int) -> bool:
-        """It failed, or more than what has ended is in it, or a part of it was told already."""
-        heard = self._heard.get(key, ())
-        triggers = [given[0].trigger for _, act, given in heard if act is StoryRecorder._event]
-        failed, more = not FAILED.isdisjoint(triggers), triggers.count(Trigger.AUTHORIZE._value_) > logins
-        return failed or more or self._shelves.goes_on(key)
+    def _may_wait(self, key: Key, logins: int) -> str | None:
+        """What it is of the session that went well; None when it did not, or when more than what has ended is in it,
+        or when a part of it was told already."""
+        triggers = [one[2].trigger for one in self._heard.get(key, ()) if one[1] is StoryRecorder._event]
+        if not triggers or not FAILED.isdisjoint(triggers) or triggers.count(Trigger.AUTHORIZE._value_) > logins:
+            return None
+        return None if self._shelves.goes_on(key) else _WELL.get(triggers[-1])
 
-    def _has_time(self) -> bool:
-        """Whether one more of those that go well is told: so many in a second, and a few more at once."""
-        if self._settings.every:
-            return True
-        now = self._monotonic()
-        gained, self._counted_at = (now - self._counted_at) * A_SECOND, now
-        self._left = min(AT_ONCE, self._left + gained)
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+    def _tell_what_waits(self) -> None:
+        """Tells what has waited for its time, a few at once."""
+        for _ in range(AT_A_TIME):
+            with self._mutex:  # anew for each: who hears something waits for no more than one
+                oldest = next(iter(self._untold.items()), None)
+                self._comes = oldest is not None
+                if oldest is None:
+                    return
+                name, untold = oldest
+                left = untold.ended + WAITS - self._monotonic()
+                if left > 0:
+                    break
+                del self._untold[name]
+                self._tell_all(name[0], untold.heard, untold.ahead)
+        self._later(self._tell_what_waits, max(left, PAUSE))
+
+    def _has_stories(self, key: Key) -> bool:
+        return key in self._shelves.of or any(one == key for one, _ in self._untold)
 
     def _settle_within(self, key: Key) -> None:
-        """Tells what was heard of a session, redacted. A defect in that costs a step, never a login."""
-        heard = self._heard.pop(key, ())
-        for at, act, given in heard:
+        """Tells all that was heard of a session."""
+        for name in [one for one in self._untold if one[0] == key]:
+            untold = self._untold.pop(name)
+            self._tell_all(key, untold.heard, untold.ahead)
+        heard = self._heard.pop(key, None)
+        if heard is not None:
+            self._tell_all(key, heard, self._clock.time() - self._monotonic())
+
+    def _settle_all(self) -> None:
+        while self._untold:
+            (key, _), untold = self._untold.popitem(last=False)
+            self._tell_all(key, untold.heard, untold.ahead)
+        for key in list(self._heard):
+            self._settle_within(key)
+
+    def _tell_all(self, key: Key, heard: Sequence[Heard], ahead: float) -> None:
+        """Tells what was heard of a session, redacted. A defect in that costs a step, never a login. `ahead`: by how
+        much the clock on the wall was ahead of the monotonic one."""
+        self._shelves.ahead = ahead
+        for at, act, *given in heard:
             with _quietly("told"):
                 act(self, key, at, *given)
-        if heard:
-            for telling in self._shelves.of.get(key, {}).values():
-                telling.forget()
+        for telling in self._shelves.of.get(key, {}).values():
+            telling.forget()
 
     def _event(self, key: Key, at: float, event: AuthEvent, planned: Planned) -> None:
         for telling in self._shelves.tellings_of(key, at, event, planned):
@@ -272,10 +345,6 @@ class StoryRecorder(Renewed, Recorder):
         telling = self._shelves.of_trigger(key, trigger, facts)
         if telling is not None:
             telling.dropped(telling.since_began(at), trigger, facts, record)
-
-    def _request(self, key: Key, at: float, story: str, asked: Asked) -> None:
-        telling = self._shelves.find(key, at, story)
-        telling.call(telling.since_began(at), asked.request, asked.answer, asked.seconds)
 
     def _tell(self, key: Key, at: float, story: str, act: Callable[..., None], *given: Any) -> None:
         telling = self._shelves.find(key, at, story)
@@ -311,4 +380,5 @@ class StoryRecorder(Renewed, Recorder):
             telling.take_up(carried)
 
 
+_BEGINS: Final = {StoryRecorder._event, StoryRecorder._begin, StoryRecorder._resume}
 TraceSetting = bool | Literal["all"] | Recording | Recorder

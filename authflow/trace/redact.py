@@ -7,7 +7,7 @@ Rule 2: a secret is `•••` and four digits of a hash under a key that only 
         `•••` alone.
 Rule 3: a human is not named: e-mail, name, `sub` and hosts inside a network are masked, unless `with_identity`.
 Rule 4: a shown value is still somebody else's text. What looks like a secret in it is taken out.
-Rule 5: it runs at the end of every login, so it is quick: one look at a table of names says what becomes of a value,
+Rule 5: it is done for every login, so it is quick: one look at a table of names says what becomes of a value,
         the words of the protocol are judged once in a process, and equal secrets are hashed once in a story.
 """
 

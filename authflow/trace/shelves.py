@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ..chart import State, Trigger
-from ..clock import Clock
 from ..drive import REFRESH
 from ..engine import Facts
 from ..engine import Step as Planned
@@ -28,6 +27,7 @@ from .telling import Telling
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
+ATTEMPT: Final = "attempt"
 LOGOUT: Final = "logout"
 RESTORE: Final = "restore"
 MOST_OPEN: Final = 1_024
@@ -54,12 +54,12 @@ class Recording(msgspec.Struct, frozen=True):
 class Shelves:
     """Where a recorder has its stories."""
 
-    def __init__(self, clock: Clock, settings: Recording) -> None:
-        self._clock = clock
+    def __init__(self, settings: Recording) -> None:
         self._settings = settings
         self.of: dict[Key, dict[str, Telling]] = {}
         self.open: OrderedDict[int, Telling] = OrderedDict()
         self.kept: dict[bool, OrderedDict[int, Telling]] = {False: OrderedDict(), True: OrderedDict()}
+        self.ahead = 0.0  # by how much the clock on the wall is ahead of the monotonic one
         self.process = ""
         self.providers: Mapping[str, Provider] = {}
 
@@ -152,8 +152,7 @@ class Shelves:
 
     def new(self, key: Key, at: float, about: str, kind: str) -> Telling:
         redact = Redactor(secrets.token_bytes(16), with_identity=self._settings.with_identity)
-        began = self._clock.time() - (self._clock.monotonic() - at)
-        telling = Telling(key, about, kind, began, at, redact)
+        telling = Telling(key, about, kind, at + self.ahead, at, redact)
         provider = self.providers.get(key.provider)
         telling.label = key.provider if provider is None else provider.label
         telling.process = self.process
@@ -174,12 +173,16 @@ class Shelves:
         shelf = self.kept[failed]
         shelf[id(telling)] = telling
         shelf.move_to_end(id(telling))
-        while shelf:
-            oldest = next(iter(shelf.values()))
-            too_old = telling.ended - (oldest.ended or 0.0) > self._settings.seconds
-            if len(shelf) <= self._settings.stories and not too_old:
-                break
-            self.drop(oldest)
+        self.trim(at)
+
+    def trim(self, now: float) -> None:
+        """Drops what is too old, or too much."""
+        for shelf in self.kept.values():
+            while shelf:
+                oldest = next(iter(shelf.values()))
+                if len(shelf) <= self._settings.stories and now - (oldest.ended or 0.0) <= self._settings.seconds:
+                    break
+                self.drop(oldest)
 
     def drop(self, telling: Telling) -> None:
         for shelf in (self.open, *self.kept.values()):
@@ -196,4 +199,4 @@ def order(telling: Telling) -> tuple[float, int]:
 
 
 def slot(telling: Telling) -> str:
-    return "attempt" if telling.kind in ("login", "step_up") else telling.kind
+    return ATTEMPT if telling.kind in ("login", "step_up") else telling.kind

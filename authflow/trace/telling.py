@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from ..chart import State, Trigger
 from ..engine import Facts
 from ..engine import Step as Planned
-from ..errors import AuthflowError
 from ..events import AuthEvent, Origin
 from ..protocol.callback import CallbackParams
 from ..protocol.witness import Checked
@@ -122,16 +121,17 @@ class Telling:
             self.left_out += 1
         self.steps.append(step)
 
-    def call(self, now: float, request: httpx.Request, answer: httpx.Response | Exception, seconds: float) -> None:
+    def call(
+        self, now: float, request: httpx.Request, answer: httpx.Response | tuple[str, str], seconds: float
+    ) -> None:
+        """A call and its answer, or the code of what it failed of, and the text."""
         redact = self.redact
         host, path = redact.place_of(request.url)
         told: tuple[Any, ...]
         if isinstance(answer, httpx.Response):
             told = answer.status_code, redact.response(answer), len(answer.content)
-        elif isinstance(answer, AuthflowError):
-            told = None, {}, 0, answer.code, redact.text(str(answer))
         else:
-            told = None, {}, 0, type(answer).__name__
+            told = None, {}, 0, answer[0], redact.text(answer[1])
         at = round(max(0.0, now - seconds), 6)
         call = Call(at, request.method, host, path, round(seconds, 6), redact.request(request), *told)
         if call.sent.get("grant_type") in _POLLED:

@@ -188,6 +188,8 @@ def test_what_a_flow_sends_with_the_token_goes_with_a_proof():
     assert [request.headers["authorization"] for request in asked] == ["DPoP at-1"] * 2
     assert read(asked[1].headers["dpop"])[1]["nonce"] == "n-1"
     assert "ath" in read(asked[1].headers["dpop"])[1]
+    # What was sent is not changed afterwards.
+    assert "nonce" not in read(asked[0].headers["dpop"])[1]
 
 
 def test_another_token_of_a_flow_stays_a_bearer_token():

@@ -134,6 +134,19 @@ async def test_the_child_waits_for_a_renewal_that_the_parent_is_at(world: World)
     assert world.refreshes == 1
 
 
+async def test_what_a_recorder_has_not_told_yet_is_the_parents_to_tell(world: World) -> None:
+    manager = world.manager()
+    session = await world.sign_in(manager["acme"])
+
+    def go_on() -> bool:
+        held, trace = len(manager._house.recorder._untold), session.trace
+        session.refresh()
+        return not held and trace is None and [story.kind for story in session.trace.stories] == ["refresh"]
+
+    assert await in_a_child(go_on) == 0
+    assert [story.kind for story in session.trace.stories] == ["login"]
+
+
 async def test_a_token_source_goes_on_in_the_child(world: World) -> None:
     manager = world.manager()
     source = manager.client_credentials("acme")

@@ -1,4 +1,5 @@
-"""What a recorder hears waits while something goes on; then nothing of it is kept that was not redacted."""
+"""What a recorder hears waits while something goes on, and a few seconds after that; then nothing of it is kept that
+was not redacted. To tell it is dear: no login that goes well waits for it."""
 
 from __future__ import annotations
 
@@ -9,9 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from authflow.drive import Recorder
 from authflow.errors import CallbackRejected, LoginFailed
 from authflow.operations.pending import load_pending
 from authflow.trace import recorder as recording
+from authflow.trace import shelves, telling
+from authflow.trace.recorder import WAITS, StoryRecorder
+from authflow.trace.shelves import Recording
 from authflow.trace.story import Call
 from tests.security.canary import pieces_of, texts_of
 from tests.session.support import FaultyStore, World, go
@@ -33,7 +38,7 @@ def has_secrets(world: World, thing: object) -> bool:
 
 def heard_of(manager: Any) -> list[Any]:
     recorder = manager._house.recorder
-    return [recorder._heard, recorder._shelves.of, recorder._shelves.open, recorder._shelves.kept]
+    return [recorder._heard, recorder._untold, recorder._shelves.of, recorder._shelves.open, recorder._shelves.kept]
 
 
 async def test_after_a_login_a_renewal_and_a_logout_nothing_unredacted_is_kept(world: World) -> None:
@@ -42,9 +47,12 @@ async def test_after_a_login_a_renewal_and_a_logout_nothing_unredacted_is_kept(w
     manager = world._managers[-1]
     assert has_secrets(world, heard_of(manager))  # while it goes on: or this test would see nothing
     await go(session.complete(url, binding=binding))
+    await world.pass_time(WAITS)
     assert not has_secrets(world, heard_of(manager))
     await go(session.refresh())
+    await world.pass_time(WAITS)
     assert not has_secrets(world, heard_of(manager))
+    assert [one.kind for one in session.trace.stories] == ["login", "refresh"]
     await go(session.logout())
     await go(session.forget())
     assert not has_secrets(world, heard_of(manager))
@@ -95,51 +103,152 @@ async def test_a_large_answer_is_redacted_as_it_comes(world: World, monkeypatch:
 
 
 def _objects(heard: dict[Any, list[Any]]) -> list[Any]:
-    return [getattr(one, "answer", one) for entries in heard.values() for _, _, given in entries for one in given]
+    return [one for entries in heard.values() for entry in entries for one in entry]
 
 
-# ── when there is very much of it ────────────────────────────────────────────────────────────────────
+# ── what went well waits to be told ──────────────────────────────────────────────────────────────────
 
 
-async def test_of_many_that_go_well_at_once_some_are_told_and_of_the_others_nothing_is_kept(world: World) -> None:
+@pytest.mark.parametrize("trace", [True, "all"])
+async def test_a_login_and_a_renewal_that_go_well_redact_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, trace: Any
+) -> None:
+    made: list[bytes] = []
+    plain = shelves.Redactor
+
+    def redactor(key: bytes, **settings: Any) -> Any:
+        made.append(key)
+        return plain(key, **settings)
+
+    monkeypatch.setattr(shelves, "Redactor", redactor)
+    session = await world.signed_in(trace=trace)
+    await go(session.refresh())
+    assert not made
+    assert [story.kind for story in session.trace.stories] == ["login", "refresh"]
+    assert len(made) == 2
+
+
+async def test_what_waits_holds_secrets_for_so_many_seconds_and_no_longer(world: World) -> None:
     manager = world.manager()
-    recorder = manager._house.recorder
-    recorder._left = 2.0
-    sessions = [manager.owner(f"owner-{number:016d}")["acme"] for number in range(4)]
+    await world.sign_in(manager["acme"])
+    await world.pass_time(WAITS - 1.0)
+    assert has_secrets(world, heard_of(manager))
+    await world.pass_time(1.0)
+    assert not has_secrets(world, heard_of(manager))
+    assert [story.outcome for story in manager.trace.stories] == ["authenticate"]
+
+
+async def test_however_many_wait_each_is_told_in_its_time(world: World) -> None:
+    manager = world.manager()
+    for number in range(2 * recording.AT_A_TIME + 1):
+        await world.sign_in(manager.owner(f"owner-{number:016d}")["acme"])
+    await world.pass_time(WAITS + 3 * recording.PAUSE)
+    assert not has_secrets(world, heard_of(manager))
+    assert len(manager.trace.stories) == 2 * recording.AT_A_TIME + 1
+
+
+async def test_no_more_wait_than_stories_are_kept_and_the_oldest_gives_way_untold(world: World) -> None:
+    manager = world.manager(trace=Recording(stories=3))
+    sessions = [manager.owner(f"owner-{number:016d}")["acme"] for number in range(5)]
     for session in sessions:
         await world.sign_in(session)
-    assert [session.trace is not None for session in sessions] == [True, True, False, False]
-    assert not recorder._heard
-    await world.pass_time(2.0)
-    await go(sessions[3].refresh())
-    assert [story.kind for story in sessions[3].trace.stories] == ["refresh"]
+    assert len(manager._house.recorder._untold) == 3
+    assert [session.trace is not None for session in sessions] == [False, False, True, True, True]
 
 
-async def test_what_fails_is_told_however_many_there_are(world: World) -> None:
+async def test_of_one_session_the_last_of_a_kind_waits(world: World) -> None:
+    session = await world.signed_in()
+    for _ in range(3):
+        await go(session.refresh())
+    assert [kind for _, kind in session._house.recorder._untold] == ["attempt", "refresh"]
+
+
+async def test_all_tells_every_one(world: World) -> None:
+    session = await world.signed_in(trace="all")
+    for _ in range(3):
+        await go(session.refresh())
+    await world.pass_time(WAITS)
+    assert [story.kind for story in session.trace.stories] == ["login", *["refresh"] * 3]
+
+
+async def test_with_the_session_its_raw_stories_end(world: World) -> None:
     manager = world.manager()
-    manager._house.recorder._left = 0.0
+    session = await world.sign_in(manager["acme"])
+    await go(session.logout())
+    assert not has_secrets(world, heard_of(manager))
+
+
+async def test_a_manager_that_was_closed_holds_nothing_raw(world: World) -> None:
+    manager = world.manager(store=DurableStore(world.clock))
+    await world.sign_in(manager.owner("o" * 22)["acme"])
+    await go(manager.owner("p" * 22)["acme"].begin())  # another process may complete it
+    assert has_secrets(world, heard_of(manager))
+    await go(manager.close())
+    assert not has_secrets(world, heard_of(manager))
+    assert {story.outcome for story in manager.trace.stories} == {"authenticate", ""}
+
+
+async def test_nothing_raw_is_in_the_repr_of_what_waits(world: World) -> None:
+    manager = world.manager()
+    await world.sign_in(manager["acme"])
+    recorder = manager._house.recorder
+    assert repr(recorder._untold).count("<Untold, ") == 1
+    assert "tell" not in repr(recorder._untold)
+
+
+class Both(Recorder):
+    """Two recorders hear the same; of one, what goes well is told at once, of the other when it is asked."""
+
+    def __init__(self, clock: Any) -> None:
+        self.early, self.late = (
+            StoryRecorder(clock, Recording(), lambda act, seconds, it=it: it) for it in (False, True)
+        )
+
+    def __getattribute__(self, name: str) -> Any:
+        mine = object.__getattribute__(self, "__dict__")
+        if name.startswith("__") or name in mine:
+            return object.__getattribute__(self, name)
+
+        def both(*given: Any) -> Any:
+            answers = [getattr(one, name)(*given) for one in (mine["early"], mine["late"])]
+            return answers[0]
+
+        return both
+
+
+async def test_what_is_told_late_is_told_to_the_letter_as_if_it_had_been_told_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves.secrets, "token_bytes", lambda size: b"k" * size)
+    monkeypatch.setattr(telling.secrets, "token_hex", lambda size=32: "5a" * size)
+    both = Both(world.clock)
+    session = await world.signed_in(trace=both)
+    await go(session.refresh())
+    assert not both.early._untold
+    assert len(both.late._untold) == 2
+    await world.pass_time(3600.0)
+    world.clock.jump(-7200.0)
+    told = both.early.trace().to_json()
+    assert both.late.trace().to_json() == told
+    assert told.count('"outcome"') == 2
+
+
+async def test_a_failed_login_is_told_at_once(world: World) -> None:
+    manager = world.manager()
     session = manager["acme"]
     world.provider.fail_next("token", 400, '{"error": "invalid_grant"}')
     url, binding = await world.callback(session)
     with pytest.raises(LoginFailed) as caught:
         await go(session.complete(url, binding=binding))
+    assert not has_secrets(world, heard_of(manager))
     (story,) = caught.value.trace.stories
     assert [one.trigger for one in story.transitions] == ["authorize", "callback", "fail"]
     assert [one.status for one in story.steps if isinstance(one, Call)][-1] == 400
 
 
-async def test_all_tells_all(world: World) -> None:
-    manager = world.manager(trace="all")
-    manager._house.recorder._left = 0.0
-    session = await world.sign_in(manager["acme"])
-    assert session.trace is not None
-
-
 async def test_when_one_of_two_logins_is_over_the_other_goes_on_being_heard(world: World) -> None:
     manager = world.manager()
-    manager._house.recorder._left = 0.0
     session = await world.sign_in(manager["acme"])
-    assert session.trace is None
     request = await go(session.begin(scope=["offline_access"], redirect_uri="https://app.example/callback"))
     await go(session.refresh())
     await go(session.attempt.cancel())
