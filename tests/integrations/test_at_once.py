@@ -131,6 +131,19 @@ def test_a_planted_cookie_of_a_login_leads_to_nothing_of_the_victims(stage: Stag
     assert "acme" in ada.live()
 
 
+def test_a_planted_owners_cookie_gets_nothing_of_a_sign_in_of_the_last_minute(stage: Stage) -> None:
+    site = stage.site()
+    mallory, ada = Browser(stage, site), Browser(stage, site)
+    mallory.sign_in("acme")
+    owner = {name: value for name, value in mallory.cookies.items() if name.endswith("owner")}
+    assert owner
+    ada.sign_in("acme")
+    ada.cookies |= owner
+    ada.read(ada.ask(f"{site.url}/signed-in"))
+    ada.cookies = {}
+    assert live_anywhere(site) == ["acme", "acme"]
+
+
 def test_in_a_real_browser_both_are_there(stage: Stage, chromium: Chromium) -> None:
     devs = {"acme": stage.dev, "globex": stage.provider("Globex")}
     for dev in devs.values():

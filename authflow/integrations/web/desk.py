@@ -8,8 +8,8 @@
 Rule 1: a callback counts only with the cookie of the browser that began, for the provider whose route it came to.
 Rule 2: a sign-in renews the owner's cookie. The browser's other sessions move along; one that was there before with
         the same provider ends. So a cookie that somebody planted, or kept, opens nothing afterwards.
-Rule 3: what another tab's sign-in brings together goes under the cookie that the browser sends, which it was given at
-        a sign-in of its own. Never the other way: a cookie of a login that somebody planted leads to nothing of it.
+Rule 3: what another tab's sign-in brings together goes under the cookie that the browser sends, if that is of a sign-in
+        of this minute. Never the other way, nor under a cookie of another time: one that somebody planted gets nothing.
 Rule 4: a login that fails changes nothing of what the browser has.
 """
 
@@ -201,10 +201,10 @@ class Desk:
 
     def signed_in(self, asked: Asked) -> Steps[Answer]:
         """`/signed-in?next=/page`: the browser has read a callback's answer, and says which owner's cookie it kept."""
-        owner = self._owner_now(asked)
-        for secret in self.cookies.arrived(asked.cookies):
-            if owner is not None:
-                yield from self._gather(owner_of(secret), owner)
+        kept, arrived = self.cookies.secret_of(asked.cookies) or "", self.cookies.arrived(asked.cookies)
+        if kept in arrived:
+            for secret in arrived:
+                yield from self._gather(owner_of(secret), owner_of(kept))
         return see_other(self.places.target(asked.param("next")))
 
     def _cookies_for(self, asked: Asked, cookies: Mapping[str, str]) -> list[str]:
