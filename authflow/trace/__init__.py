@@ -1,4 +1,4 @@
-"""What happened in a login, kept so that it can be shown to anybody: redacted when it is recorded, replayable.
+"""What happened in a login, kept so that it can be shown to anybody: redacted, replayable.
 
     story.py      the words: a `Trace` of `Story`s of steps; JSON in and out
     names.py      redact.py    what of a value may be kept, by its name and its look
@@ -7,7 +7,8 @@
     table.py      a trace as text for a terminal
     replay.py     the same decisions once more, by the trace's own time
 
-Rule: no secret is ever in a step. What comes in is redacted before it is kept, by a list of what may be shown.
+Rule: no secret is ever in a step. What comes in is redacted before it becomes one, by a list of what may be shown.
+      Until then it waits in `recorder.py`, for a few seconds after its end at most.
 """
 
 from __future__ import annotations
