@@ -17,6 +17,7 @@ from tests.real.browser import Chromium, RealBrowser, find_chromium
 
 # Tests that other test files subclass or call by name: their asserts count, under `python -O` too.
 REWRITTEN = (
+    "tests.http.support",
     "tests.security.flows",
     "tests.stores.contract",
     "tests.conformance.cases.ciba",

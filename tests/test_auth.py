@@ -14,7 +14,8 @@ import pytest
 from authflow.auth import Bearer, SessionAuth
 from authflow.errors import InvalidCall, OriginNotAllowed, SignInRequired
 from authflow.records import Token
-from tests.test_http import Server, clean_environment, plain, serve
+from tests.http.conftest import clean_environment, serve
+from tests.http.support import Server, plain
 
 __all__ = ["clean_environment", "serve"]
 

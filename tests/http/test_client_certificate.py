@@ -1,7 +1,5 @@
 """Mutual TLS on the wire: who is shown which certificate, and over which connection."""
 
-# ruff: noqa: F811 (fixtures of test_http)
-
 from __future__ import annotations
 
 import os
@@ -23,7 +21,8 @@ from authflow.protocol.discovery import check_metadata, merge_metadata
 from authflow.protocol.step import build_request
 from tests.certificates import Pair, make_pair
 from tests.protocol.issuer import ISSUER, METADATA, openid
-from tests.test_http import Driven, Server, colour, drive, plain, serve, wire  # noqa: F401
+
+from .support import Driven, Server, plain
 
 Serve = Callable[..., Server]
 
