@@ -27,6 +27,7 @@ from .clock import Clock
 from .engine import Facts, StaleTrigger, Step
 from .errors import InvalidTransition, StoreError
 from .events import AuthEvent
+from .observing import observe
 from .records import BLANK, RECORD_FORMAT, Key, SessionRecord, Token, unpack
 from .sealing import Vault
 from .sealing.vault import PlaintextVault, first_version, rolled_back
@@ -381,7 +382,7 @@ class Ledger:
         if self.record.state is State.EXCHANGING and stored.state in LIVE:
             self.record = msgspec.structs.replace(self.record, state=State.AUTHORIZING)  # it was found exchanging
         for _ in range(len(State)):
-            seen = engine.observe(self.record, stored, self.clock.time())
+            seen = observe(self.record, stored, self.clock.time())
             if not seen:
                 break
             for trigger, facts in seen:

@@ -12,9 +12,8 @@ from transitions import Machine, MachineError
 
 from authflow import engine
 from authflow.chart import CHART, LIVE, PENDING, State, Trigger
-from authflow.engine import Facts, Scratch, StaleTrigger, Tokens, build_machine, next_deadline, observe, step
+from authflow.engine import Facts, Scratch, StaleTrigger, Tokens, build_machine, next_deadline, step
 from authflow.errors import InvalidTransition
-from authflow.events import Origin
 from authflow.records import BLANK, Key, PendingRef, SessionRecord, Token
 
 KEY = Key("", "acme", "")
@@ -167,58 +166,6 @@ def test_a_logout_leaves_a_tombstone_without_tokens_or_profile() -> None:
 def test_a_failed_renewal_keeps_the_token_and_counts() -> None:
     done = step(KEY, record_in(State.REFRESHING), Trigger.DEFER, Facts(now=NOW, retry_at=NOW + 4))
     assert (done.record.token, done.record.failures, done.record.retry_at) == (TOKENS.token, 1, NOW + 4)
-
-
-# ── what another process did ─────────────────────────────────────────────────────────────────────────
-
-
-def told(known: SessionRecord, stored: SessionRecord) -> list[str]:
-    return [f"{seen.trigger}:{seen.facts.reason or ''}" for seen in observe(known, stored, NOW)]
-
-
-LIVE_RECORD = SessionRecord(
-    state=State.AUTHENTICATED, epoch=3, generation=5, issuer="i", subject="ada", token=TOKENS.token
-)
-
-
-@pytest.mark.parametrize(
-    ("known", "stored", "expected"),
-    [
-        pytest.param(BLANK, LIVE_RECORD, ["restore:"], id="somebody signed in elsewhere"),
-        pytest.param(LIVE_RECORD, LIVE_RECORD, [], id="nothing happened"),
-        pytest.param(
-            LIVE_RECORD,
-            SessionRecord(state=State.AUTHENTICATED, epoch=3, generation=6, issuer="i", subject="ada"),
-            ["adopt:"],
-            id="another process renewed",
-        ),
-        pytest.param(
-            LIVE_RECORD,
-            SessionRecord(state=State.LOGGED_OUT, epoch=4, reason="user"),
-            ["revoke:user"],
-            id="the user signed out elsewhere",
-        ),
-        pytest.param(
-            LIVE_RECORD,
-            SessionRecord(state=State.AUTHENTICATED, epoch=5, generation=6, issuer="i", subject="bob"),
-            ["revoke:replaced", "restore:"],
-            id="somebody else signed in",
-        ),
-        pytest.param(
-            LIVE_RECORD,
-            SessionRecord(state=State.REFRESHING, epoch=3, generation=5, issuer="i", subject="ada"),
-            ["refresh:"],
-            id="another process is renewing",
-        ),
-        pytest.param(record_in(State.AUTHORIZING), BLANK, ["cancel:"], id="a pending login was cancelled elsewhere"),
-        pytest.param(record_in(State.EXCHANGING), LIVE_RECORD, [], id="an exchange goes on beside another login"),
-    ],
-)
-def test_what_another_process_stored_is_told_in_rows_of_the_chart(
-    known: SessionRecord, stored: SessionRecord, expected: list[str]
-) -> None:
-    assert told(known, stored) == expected
-    assert all(seen.facts.origin is Origin.OTHER_PROCESS for seen in observe(known, stored, NOW))
 
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────

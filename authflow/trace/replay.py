@@ -18,6 +18,7 @@ from ..chart import State, Trigger
 from ..engine import Facts, Tokens
 from ..errors import AuthflowError, ErrorInfo
 from ..events import Origin
+from ..observing import observe
 from ..records import Claim, Key, PendingRef, SessionRecord, Token
 from .redact import Redactor
 from .shapes import shape_of
@@ -78,7 +79,7 @@ def _move(step: Transition, before: Shape) -> Iterator[tuple[str, object, object
     if planned.event.target != step.target or planned.event.source != step.source:
         yield "the way", f"{step.source} → {step.target}", f"{planned.event.source} → {planned.event.target}"
     if origin is Origin.OTHER_PROCESS and facts.record is not None:
-        seen = [one.trigger.value for one in engine.observe(record, facts.record, facts.now)]
+        seen = [one.trigger.value for one in observe(record, facts.record, facts.now)]
         if step.trigger not in seen:
             yield "what is made of another process's record", step.trigger, ", ".join(seen) or "nothing"
     if origin is Origin.CLOCK and trigger is Trigger.TIME_OUT and engine.due(record, facts.now) is None:
