@@ -181,11 +181,41 @@ project.ALLOWED_HOSTS = ["*"]
 django.setup()
 app = WSGIHandler()
 '''
+TORNADO = """
+import asyncio, threading
+
+class Web:
+    url = os.environ["BASE_URL"]
+
+    def start(self):
+        self.ended, started = asyncio.Event(), threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve(started)))
+        self.thread.start()
+        started.wait()
+
+    async def serve(self, started):
+        self.loop, server = asyncio.get_running_loop(), app.listen(int(os.environ["PORT"]), "127.0.0.1")
+        started.set()
+        await self.ended.wait()
+        await auth.aclose()
+        server.stop()
+        await server.close_all_connections()
+
+    def stop(self):
+        self.loop.call_soon_threadsafe(self.ended.set)
+        self.thread.join()
+
+
+import logging
+logging.getLogger("tornado").setLevel(logging.ERROR)
+web = Web()
+"""
 WEB_BRIDGES = {
     "integrations.fastapi": ASGI,
     "integrations.starlette": ASGI,
     "integrations.flask": WSGI,
     "integrations.quart": ASGI,
+    "integrations.tornado": TORNADO,
     "integrations.django": DJANGO + WSGI,
 }
 
@@ -252,6 +282,35 @@ def test_the_lines_of_each_bridge_to_web_pages_run(words: str) -> None:
     port = free_port()
 
     told = run(bridge(f"integrations.{words}"), PAGES_VISIT, PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
+
+    assert told[-2:] == ["200", "True"]
+
+
+PANEL = """
+import asyncio
+import panel
+
+serve, url = panel.serve, os.environ["BASE_URL"]
+
+def visit():
+    print(ada.go(f"{url}/login/github?next=/").status)
+    print('"live":true' in ada.go(f"{url}/session").text)
+
+async def serve_once(page, **options):
+    server = serve(page, **{**options, "port": int(os.environ["PORT"])})
+    await asyncio.to_thread(visit)
+    server.stop()
+    await auth.aclose()
+
+panel.serve = lambda page, **options: asyncio.run(serve_once(page, **options))
+"""
+
+
+def test_the_lines_for_panel_run() -> None:
+    pytest.importorskip("panel", reason="pip install 'authflow-sessions[panel]'")
+    port = free_port()
+
+    told = run(PANEL, bridge("integrations.panel"), PORT=str(port), BASE_URL=f"http://127.0.0.1:{port}")
 
     assert told[-2:] == ["200", "True"]
 

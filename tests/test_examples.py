@@ -40,6 +40,7 @@ TOLD = {
     ],
     "gradio_app": ["a stranger: False", "Ada: True"],
     "nicegui_page": ["a stranger reads of books: False", "Ada reads of books: True"],
+    "panel_page": ["a stranger: False", "Ada: True"],
     "qt_desktop": ["Not signed in", "Signed in as Ada Lovelace", "The API answered 200.", "Not signed in"],
     "mcp_sdk": [
         "without a token: 401 True",
@@ -70,6 +71,7 @@ TOLD = {
 NEEDS = {
     "gradio_app": ("gradio", "gradio"),
     "nicegui_page": ("nicegui", "nicegui"),
+    "panel_page": ("panel", "panel"),
     "qt_desktop": ("PySide6", "qt"),
     "streamlit_app": ("streamlit", "streamlit"),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -115,6 +116,53 @@ def quart(manager: Any, to: str | None, *, page: str = "", port: int = 0, **sett
 
     with on_loop(manager, build, port) as site:
         yield site
+
+
+@contextmanager
+def tornado(manager: Any, to: str | None, *, page: str = "", port: int = 0, **settings: Any) -> Iterator[Site]:
+    from tornado.httpserver import HTTPServer
+    from tornado.web import Application, RequestHandler
+
+    from authflow.integrations.tornado import Auth
+
+    listener = socket.create_server(("127.0.0.1", port))
+    listener.setblocking(False)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    auth = Auth(manager, base_url=url, **settings)
+    if to is not None:
+        auth.proxy("/api", to=to, provider="acme")
+
+    class Home(RequestHandler):
+        async def get(self) -> None:
+            self.write(page or name_of(await auth.session(self)))
+
+    class Me(RequestHandler):
+        @auth.required
+        async def get(self) -> None:
+            self.write(name_of(await auth.session(self)))
+
+    app = Application([("/", Home), ("/me", Me), ("/caf%C3%A9", Me), *auth.routes], log_function=lambda handler: None)
+    loops: list[asyncio.AbstractEventLoop] = []
+    started, ended = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        server = HTTPServer(app)
+        server.add_socket(listener)
+        loops.append(asyncio.get_running_loop())
+        started.set()
+        await ended.wait()
+        await auth.aclose()
+        server.stop()
+        await server.close_all_connections()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="site")
+    thread.start()
+    started.wait()
+    try:
+        yield Site(manager, url, auth)
+    finally:
+        loops[0].call_soon_threadsafe(ended.set)
+        thread.join()
 
 
 @contextmanager
@@ -306,7 +354,7 @@ def on_loop(manager: Any, build: Callable[[str], tuple[Any, Any]], port: int = 0
 BOTH = (AsyncSessionManager, SessionManager)
 SYNC = (SessionManager,)
 FRAMEWORKS: dict[Any, tuple[Any, ...]] = {
-    starlette: BOTH, fastapi: BOTH, quart: BOTH, flask: SYNC, django: BOTH, django_wsgi: SYNC,
+    starlette: BOTH, fastapi: BOTH, quart: BOTH, tornado: BOTH, flask: SYNC, django: BOTH, django_wsgi: SYNC,
 }  # fmt: skip
 KINDS = [(site, manager) for site, managers in FRAMEWORKS.items() for manager in managers]
 NAMES = [f"{site.__name__}-{'async' if manager is AsyncSessionManager else 'sync'}" for site, manager in KINDS]
