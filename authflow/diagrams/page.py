@@ -2,7 +2,7 @@
 
 Rule 1: the policy is `default-src 'none'`; the one style and the one script are admitted by their hashes. So no
         element carries a style of its own, and a page that somebody mails can load nothing and send nothing.
-Rule 2: it follows the reader: light or dark, wide or narrow, on a screen or on paper.
+Rule 2: it follows the reader: light or dark, wide or narrow, on a screen or on paper, which is light.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _colours(side: int) -> str:
 
 STYLE: Final = f"""
 :root{{color-scheme:light dark;{_colours(0)}}}
-@media (prefers-color-scheme:dark){{:root{{{_colours(1)}}}{dark_rules("svg")}}}
+@media screen and (prefers-color-scheme:dark){{:root{{{_colours(1)}}}{dark_rules("svg")}}}
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%}}
 body{{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 {FONT};font-feature-settings:"cv11","ss01"}}

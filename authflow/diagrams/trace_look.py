@@ -85,7 +85,7 @@ footer{margin-top:40px;color:var(--muted);font-size:13px}
 .js [data-badge].off{display:none}
 [data-state].on>rect:nth-of-type(2){stroke:var(--current);stroke-width:4}
 @media (prefers-reduced-motion:no-preference){[data-message],[data-edge],[data-label]{transition:opacity .18s}}
-@media print{.replay,.tools{display:none!important}
+@media print{.replay,.tools{display:none!important}.time,.sum,.pill,.why{print-color-adjust:exact}
 .js [data-message].off,.js [data-edge].off,.js [data-label].off{opacity:1}
 .js [data-badge].off{display:inline}details:not([open]) pre{display:none}article{break-before:auto}}
 """

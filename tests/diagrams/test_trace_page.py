@@ -6,21 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from authflow.trace.story import Trace
-from tests.trace.examples import EXAMPLES
+from authflow.trace.story import MOST_STEPS, Trace
+from tests.trace.examples import EXAMPLES, FAILED_LOGIN, LOGIN, SESSION
 
 from .opened import opened
 from .test_exports import EVIL
 
 AXE = Path(__file__).parents[1] / "real" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = {**EXAMPLES, "evil": EVIL, "empty": Trace()}
+LONG = replace(LOGIN.stories[0], left_out=244, steps=(LOGIN.stories[0].steps * 20)[:MOST_STEPS])
+MANY = Trace(
+    stories=tuple(
+        replace(story, began=story.began + 977.0 * at, session=f"s{at % 3}", account=("", "work", "home")[at % 3])
+        for at, story in enumerate([*SESSION.stories, *FAILED_LOGIN.stories] * 4)
+    )
+)
+PAGES = {**EXAMPLES, "evil": EVIL, "empty": Trace(), "long": Trace(stories=(LONG,)), "many": MANY}
 
 SEEN = "() => [...document.querySelectorAll('[data-message]:not(.off)')].length"
 LIT = "() => document.querySelector('[data-state].on')?.dataset.state ?? ''"
 WAY = "() => [...document.querySelectorAll('[data-badge]:not(.off) text')].map(one => one.textContent)"
 TOLD = "() => document.querySelector('output').textContent"
-OVERLAPS = """() => [...document.querySelectorAll('article svg')].flatMap(svg => {
+OVERLAPS = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
   const boxes = [...svg.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()])
     .map(([text, b]) => [text, b.left, b.top + b.height * .16, b.right, b.bottom - b.height * .16]);
   return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b =>
@@ -57,7 +65,7 @@ def test_it_asks_nobody_and_complains_of_nothing(chromium, page_of, name: str, s
     assert seen.result[1] == []
 
 
-@pytest.mark.parametrize("name", ["failed_login", "session", "evil"])
+@pytest.mark.parametrize("name", ["failed_login", "session", "evil", "many"])
 def test_it_fits_a_telephone(chromium, page_of, name: str) -> None:
     async def use(page: Any) -> Any:
         return await page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -167,10 +175,14 @@ def test_on_paper_everything_is_there(chromium, page_of) -> None:
         await page.emulate_media(media="print")
         return await page.evaluate(
             "() => [getComputedStyle(document.querySelector('[data-message]')).opacity, "
-            "getComputedStyle(document.querySelector('.replay')).display]"
+            "getComputedStyle(document.querySelector('.replay')).display, "
+            "getComputedStyle(document.querySelector('.time i')).printColorAdjust, "
+            "getComputedStyle(document.body).backgroundColor, "
+            "getComputedStyle(document.querySelector('svg > rect')).fill]"
         )
 
-    assert opened(chromium, page_of("login"), use).result == ["1", "none"]
+    white = "rgb(255, 255, 255)"
+    assert opened(chromium, page_of("login"), use, scheme="dark").result == ["1", "none", "exact", white, white]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
