@@ -34,7 +34,7 @@ LEGEND: Final = (
     (Tone.ENTER, "", "a session begins"),
     (Tone.FAIL, "6 4", "it failed, or it ended unasked"),
 )
-PALE: Final = "0.28"
+PALE: Final = "0.4"
 HEATS: Final = 5
 NOTES: Final = 58  # how high the line of notes is
 _SIGNS: Final = {  # drawn, not written: not every font has them

@@ -81,7 +81,7 @@ td.value{min-width:24ch}}
 footer{margin-top:40px;color:var(--muted);font-size:13px}
 .js [data-message].off{opacity:.17}
 .js [data-message].now>path{stroke-width:2.6}
-.js [data-edge][data-steps].off,.js [data-label][data-steps].off{opacity:.28}
+.js [data-edge][data-steps].off,.js [data-label][data-steps].off{opacity:.4}
 .js [data-badge].off{display:none}
 [data-state].on>rect:nth-of-type(2){stroke:var(--current);stroke-width:4}
 @media (prefers-reduced-motion:no-preference){[data-message],[data-edge],[data-label]{transition:opacity .18s}}
