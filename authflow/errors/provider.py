@@ -20,6 +20,7 @@ class OAuthError(ProviderError):
     """An OAuth error response (RFC 6749 §4.1.2.1, §5.2) whose code has no class of its own."""
 
     code = "oauth_error"
+    hint = "Look this code up in the provider's documentation."
     by_code: ClassVar[dict[str, type[OAuthError]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -32,6 +33,7 @@ class InvalidRequest(OAuthError):
 
     code = "invalid_request"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Compare what is configured for this provider with what its documentation asks for."
 
 
 class InvalidClient(OAuthError):
@@ -47,6 +49,7 @@ class InvalidGrant(OAuthError):
 
     code = "invalid_grant"
     recovery = Recovery.SIGN_IN_AGAIN
+    hint = "Sign in again: what was granted has expired, was used already, or was taken back."
 
 
 class UnauthorizedClient(OAuthError):
@@ -62,6 +65,7 @@ class UnsupportedGrantType(OAuthError):
 
     code = "unsupported_grant_type"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Choose a kind of login that this provider offers."
 
 
 class UnsupportedResponseType(OAuthError):
@@ -69,6 +73,7 @@ class UnsupportedResponseType(OAuthError):
 
     code = "unsupported_response_type"
     recovery = Recovery.FIX_CONFIGURATION
+    hint = "Choose a response_type= that this provider offers."
 
 
 class InvalidTarget(OAuthError):
@@ -100,6 +105,7 @@ class ServerError(OAuthError):
 
     code = "server_error"
     recovery = Recovery.RETRY_AT
+    hint = "Try again later."
 
 
 class ServiceUnavailable(OAuthError):
@@ -107,6 +113,7 @@ class ServiceUnavailable(OAuthError):
 
     code = "temporarily_unavailable"
     recovery = Recovery.RETRY_AT
+    hint = "Try again later."
 
 
 class InteractionRequired(OAuthError):

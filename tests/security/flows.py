@@ -17,7 +17,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authflow.errors import AuthflowError
+from authflow.errors import AuthflowError, LoginFailed
 from authflow.testing import DevProvider
 from authflow.testing.served import Served
 from authflow.trace.story import Trace
@@ -55,7 +55,16 @@ class Flows:
         """`error.trace` of what fails is searched as well."""
         with pytest.raises(AuthflowError) as caught:
             await go(act())
-        self.search(caught.value.trace)
+        self.explained(caught.value)
+
+    def explained(self, error: AuthflowError) -> None:
+        """A failed login says cause and remedy in one line, and has its trace; no secret is in it."""
+        if isinstance(error, LoginFailed):
+            assert error.trace is not None
+            assert error.hint
+            assert str(error).endswith(error.hint)
+            assert "\n" not in str(error)
+        self.search(error.trace)
 
     def search(self, trace: Trace | None) -> None:
         if trace is not None:

@@ -8,6 +8,7 @@ it is asked. What people are is told only by a trace that was recorded `with_ide
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -150,6 +151,24 @@ async def test_with_identity_people_and_hosts_are_named_and_secrets_are_not(plac
     assert flows.canary.leaks() == []
     for word in PEOPLE + HOSTS:
         assert named(flows, (word,)), word
+
+
+async def test_every_story_has_a_key_of_its_own_for_its_hashes_and_none_is_given_away(
+    place: tuple[WorldInside, Inside], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[bytes] = []
+    honest = Redactor.__init__
+
+    def note(redact: Redactor, key: bytes, **settings: Any) -> None:
+        keys.append(key)
+        honest(redact, key, **settings)
+
+    monkeypatch.setattr(Redactor, "__init__", note)
+    flows = await act(*place)
+    random = [key for key in keys if len(key) == 16]
+    assert len(set(random)) == len(random) == len(flows.manager.trace.stories) > 3
+    flows.canary.note(*(key.hex() for key in random), *(b64encode(key).decode() for key in random))
+    assert flows.canary.leaks() == []
 
 
 RULES: dict[str, tuple[Any, str, Any, tuple[str, ...]]] = {

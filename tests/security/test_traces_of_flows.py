@@ -328,7 +328,7 @@ async def test_an_endpoint_that_repeats_what_it_was_asked(flows: Flows, parrot: 
             await go(session.refresh())
             await go(session.logout())
     except AuthflowError as error:
-        flows.search(error.trace)
+        flows.explained(error)
     flows.end("login")
     assert parrot.asked
 
