@@ -39,6 +39,7 @@ from ..errors import AuthflowError, ConfigurationError
 from ..manager import AsyncSessionManager, SessionManager
 from ..overview import SIGN_OUTS, Action
 from ..reading import ReadableSession
+from ..stopping import until_stopped
 from . import details
 from .actions import Actions, problem
 from .departures import Departures
@@ -193,11 +194,11 @@ class Dashboard:
     async def _tell(self, after: int) -> AsyncIterator[str]:
         self._readers += 1
         try:
-            with self._feed.reader() as reader:
+            with self._feed.reader() as reader, until_stopped(reader.stop):
                 health = await self._open()
                 yield f"retry: 1000\nevent: about\ndata: {json.dumps(self._about())}\n\n"
                 yield f"event: health\ndata: {json.dumps(health)}\n\n"
-                while not self._feed.closed:
+                while not self._feed.closed and not reader.stopped:
                     batch = await run_sync(self._feed.look, after)
                     if batch.whole or batch.data["rows"] or batch.data["gone"] or batch.data["events"]:
                         yield self._event(batch)

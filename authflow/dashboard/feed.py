@@ -241,18 +241,26 @@ class Reader:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.stopped = False
 
     def __enter__(self) -> Reader:
-        self._feed._enter(id(self), asyncio.get_running_loop(), self._event)
+        self._feed._enter(id(self), self._loop, self._event)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._feed._leave(id(self))
 
+    def stop(self) -> None:
+        """Any thread, and within a signal's handler: the stream should end."""
+        self.stopped = True
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
     async def wait(self, after: int, seconds: float) -> bool:
         """True as soon as something has a higher number than `after`, False after `seconds` without."""
         self._event.clear()
-        if self._feed.number > after or self._feed.closed:
+        if self._feed.number > after or self._feed.closed or self.stopped:
             return True
         try:
             await asyncio.wait_for(self._event.wait(), seconds)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from ...errors import ConfigurationError, InvalidCall
+from ...stopping import until_stopped
 from .desk import Desk
 from .exchange import Answer, Asked
 from .forward import Headers, Pieces, admit, apieces, asend, client_settings, failed, send
@@ -75,14 +76,15 @@ class Bridge:
         loop, came = asyncio.get_running_loop(), asyncio.Event()
         reader = self.desk.streams.open(self.desk.owner(asked), partial(loop.call_soon_threadsafe, came.set))
         try:
-            until = loop.time() + self._stream_seconds
-            first, stays = first_of(await arun(self.desk.cards(asked), self.manager), reader, self._stream_seconds)
-            yield first
-            while stays and not reader.ended:
-                async with asyncio.timeout_at(until):
-                    await came.wait()
-                came.clear()
-                yield reader.take()
+            with until_stopped(reader.end):
+                until = loop.time() + self._stream_seconds
+                first, stays = first_of(await arun(self.desk.cards(asked), self.manager), reader, self._stream_seconds)
+                yield first
+                while stays and not reader.ended:
+                    async with asyncio.timeout_at(until):
+                        await came.wait()
+                    came.clear()
+                    yield reader.take()
         except TimeoutError:
             return
         finally:

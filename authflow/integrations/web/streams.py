@@ -10,7 +10,7 @@ Rule 2: at most 64 events wait for a reader. One that is slower is ended; it con
 Rule 3: a stranger, to whom nothing happens, and whoever has `MOST_READERS` pages open already is told what is now; the
         connection ends, and the browser asks again after `SECONDS`. So nobody can hold more of a server than that.
 Rule 4: a connection lasts `SECONDS`, then the browser connects again by itself, with the cookie that it has by then.
-        So a sign-in in another tab is noticed, a server that stops is held up no longer, and who is gone is forgotten.
+        So a sign-in in another tab is noticed, and who is gone is forgotten. A process that is told to stop ends all.
 """
 
 from __future__ import annotations
