@@ -260,6 +260,7 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
         recorder = recorder_for(trace, clock, self._later)
         self._scheduler: AsyncScheduler | None = None
         self._loop: AbstractEventLoop | None = None
+        self._seen_loop: AbstractEventLoop | None = None  # where a session was asked for
         self._thread = 0
         super().__init__(
             providers,
@@ -391,6 +392,15 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
             self._loop = running
         return self._loop is running
 
+    def _find(self, key: Key) -> AsyncSession:
+        if self._loop is None:
+            # Who only reads, on threads because the store blocks, never comes to the loop: alarms are kept here then.
+            import asyncio
+
+            with suppress(RuntimeError):
+                self._seen_loop = asyncio.get_running_loop()
+        return super()._find(key)
+
     def _arm(self, session: SessionCore) -> None:
         self._keep(session)
         self._on_home_loop(self._set_alarm, session)
@@ -400,7 +410,7 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
         if self._on_loop():
             act(*given)
             return True
-        loop = self._loop or cast(AsyncShell, self._house.shell).loop
+        loop = self._loop or cast(AsyncShell, self._house.shell).loop or self._seen_loop
         if loop is None or loop.is_closed():
             return False
         loop.call_soon_threadsafe(act, *given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from authflow import State
@@ -146,6 +148,20 @@ async def test_keep_fresh_holds_for_sessions_that_come_later(world: World) -> No
     heard = Heard(session)
     session._jitter = 0.0
     session._recache()
+    await world.pass_time(HOUR - MARGIN)
+    await heard.until_told("on_refresh")
+
+
+async def test_keep_fresh_holds_for_a_session_that_was_only_read_beside_the_loop(world: World) -> None:
+    """As a web application does that lets a store that blocks wait on a thread."""
+    store = FaultyStore(world.clock)
+    await world.sign_in(world.manager(store=store).owner("ada")["acme"])
+    manager = world.manager(store=store)
+    await asyncio.to_thread(manager.keep_fresh)  # as where a module is imported: no loop runs there
+    session = manager.owner("ada")["acme"]
+    session._jitter = 0.0
+    assert await asyncio.to_thread(getattr, session, "live")
+    heard = Heard(session)
     await world.pass_time(HOUR - MARGIN)
     await heard.until_told("on_refresh")
 
