@@ -1,19 +1,26 @@
-"""Applications for a server process, with streams that end only when they are told to."""
+"""Applications for a server process, whose streams end only when they are told to. Whoever brings `SECRET` is Ada."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from authflow import AsyncSessionManager
+from authflow import SessionManager
+from authflow.integrations.web.cookies import owner_of
 from authflow.providers import GitHub
+from authflow.testing import signed_in
 
 URL = os.environ.get("BASE_URL", "")
 SETTINGS: dict[str, Any] = {"base_url": URL, "stream_seconds": 600.0}
 
 
-def manager() -> AsyncSessionManager:
-    return AsyncSessionManager([GitHub("id", "secret")])
+SECRET = "s" * 43
+
+
+def manager() -> SessionManager:
+    made = SessionManager([GitHub("id", "secret")])
+    signed_in(made.owner(owner_of(SECRET)), "github", user={"id": 1, "name": "Ada"})
+    return made
 
 
 def fastapi() -> Any:

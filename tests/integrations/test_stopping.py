@@ -16,6 +16,8 @@ import pytest
 from tests.real.server_process import ServerProcess, free_port
 from tests.test_examples import ROOT
 
+from .stopping_app import SECRET
+
 SECONDS = 30
 OWN = {"Authflow-Dashboard": "1", "Sec-Fetch-Site": "same-origin"}
 EVENTS = "/session/events"
@@ -30,10 +32,11 @@ def test_it_stops_at_once_while_a_page_listens(name: str, path: str, tmp_path: P
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "uvicorn", f"tests.integrations.stopping_app:{name}", "--factory"]
+    headers = {"Cookie": f"dev-{port}-owner={SECRET}", **OWN}
     environment = {"BASE_URL": url, "PYTHONPATH": str(ROOT)}
     with (
         ServerProcess([*command, "--port", str(port)], tmp_path, url, environment) as process,
-        httpx.stream("GET", f"{url}{path}", headers=OWN, timeout=SECONDS, trust_env=False) as stream,
+        httpx.stream("GET", f"{url}{path}", headers=headers, timeout=SECONDS, trust_env=False) as stream,
     ):
         lines = stream.iter_lines()  # held: the connection ends with it
         assert next(line for line in lines if line.startswith("data: "))
