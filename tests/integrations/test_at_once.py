@@ -55,6 +55,8 @@ class Browser:
     def begin(self, name: str) -> str:
         """Signs in at a provider; the callback that leads back is not visited yet."""
         begun = self.read(self.ask(f"{self.site.url}/login/{name}"))
+        if begun.headers["location"].startswith("/"):  # once more, with a cookie
+            begun = self.read(self.ask(self.site.url + begun.headers["location"]))
         # The person's own browser has no cookie of this site, so it uses nothing up.
         return str(self._stage.person().go(begun.headers["location"]).url)
 

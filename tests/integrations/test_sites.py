@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,12 +13,20 @@ from authflow.stores import SQLiteStore
 from authflow.testing import ScriptedBrowser, VirtualClock
 
 from .conftest import Stage, ask
+from .sites import Site
 
 PAGE = {"accept": "text/html"}
 
 
 def owner_cookie(browser: ScriptedBrowser) -> str | None:
     return next((one.value for one in browser._cookies.jar if one.name.endswith("-owner")), None)
+
+
+def login_at(site: Site, query: str = "", cookies: Mapping[str, str] | None = None) -> httpx.Response:
+    """What a browser gets that has `cookies`, and has shown before that it keeps them."""
+    port = urlsplit(site.url).port
+    cookie = "; ".join(f"{name}={value}" for name, value in {f"dev-{port}-kept": "1", **(cookies or {})}.items())
+    return ask(None, "GET", f"{site.url}/login/acme?{query}", headers={"cookie": cookie, **PAGE})
 
 
 def begun(response: httpx.Response) -> tuple[str, dict[str, str]]:
@@ -49,7 +58,7 @@ def test_a_script_that_is_not_signed_in_gets_401(stage: Stage) -> None:
 
 def test_a_sign_in_sets_cookies_that_no_script_reads_and_no_other_site_brings(stage: Stage) -> None:
     site, ada = stage.site(), stage.person()
-    response = ask(None, "GET", f"{site.url}/login/acme", headers=PAGE)
+    response = login_at(site)
     assert response.status_code == 303
     [cookie] = response.headers.get_list("set-cookie")
     assert "-login-" in cookie.partition("=")[0]
@@ -59,7 +68,7 @@ def test_a_sign_in_sets_cookies_that_no_script_reads_and_no_other_site_brings(st
     ada.go(f"{site.url}/login/acme")
     # The login's own stays for a minute: by it this tab and another that arrives at the same time find each other.
     names = sorted(one.name for one in ada._cookies.jar if one.name.startswith("dev-"))
-    assert [name.split("-")[2] for name in names] == ["login", "owner"]
+    assert [name.split("-")[2] for name in names] == ["kept", "login", "owner"]
 
 
 def test_each_sign_in_renews_the_cookie_and_the_old_one_opens_nothing(stage: Stage) -> None:
@@ -100,7 +109,7 @@ def test_two_people_in_two_browsers_never_see_each_others_session(stage: Stage) 
 
 def test_a003_a_victims_browser_that_finishes_an_attackers_login_gets_nowhere(stage: Stage) -> None:
     site, victim, attacker = stage.site(), stage.person("grace"), stage.person("ada")
-    url, cookies = begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))
+    url, cookies = begun(login_at(site))
     finished = attacker.go(url)  # without the cookie of the browser that began
     assert finished.status == 400
     assert victim.go(finished.url).status == 400
@@ -115,15 +124,15 @@ def test_a003_a_victims_browser_that_finishes_an_attackers_login_gets_nowhere(st
 def test_a_login_of_a_signed_in_victim_by_an_attackers_link_leaves_the_victim_signed_in(stage: Stage) -> None:
     site, victim, attacker = stage.site(), stage.person("grace"), stage.person("ada")
     victim.go(f"{site.url}/login/acme")
-    link = attacker.go(begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))[0]).url
+    link = attacker.go(begun(login_at(site))[0]).url
     assert victim.go(link).status == 400
     assert victim.go(f"{site.url}/me").text == "Grace Hopper"
 
 
 def test_two_tabs_sign_in_at_once_and_both_arrive(stage: Stage) -> None:
     site, ada = stage.site(), stage.person()
-    one = ask(None, "GET", f"{site.url}/login/acme?next=/me", headers=PAGE)
-    other = ask(None, "GET", f"{site.url}/login/acme", headers=PAGE)
+    one = login_at(site, "next=/me")
+    other = login_at(site)
     for response in (one, other):
         ada._cookies.update(dict(response.cookies))
     assert ada.go(one.headers["location"]).text == "Ada Lovelace"
@@ -134,20 +143,36 @@ def test_a_sixth_tab_takes_the_place_of_the_first(stage: Stage) -> None:
     site = stage.site()
     kept: dict[str, str] = {}
     for _ in range(6):
-        header = {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items()), **PAGE}
-        response = ask(None, "GET", f"{site.url}/login/acme", headers=header)
+        response = login_at(site, cookies=kept)
         for line in response.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             kept[name] = value
             if "Max-Age=0" in line:
                 del kept[name]
     assert len(kept) == 5
+    # It is not waited for any more: whatever one browser does, the store holds five of its logins.
+    assert len(list(site.manager.store.keys("pending/"))) == 5
+
+
+def test_who_keeps_no_cookies_begins_nothing_and_reads_why(stage: Stage) -> None:
+    """A crawler that follows the link leaves nothing in the store, as often as it does."""
+    site = stage.site()
+    for _ in range(3):
+        first = ask(None, "GET", f"{site.url}/login/acme?next=/me", headers=PAGE)
+        assert (first.status_code, first.headers["location"]) == (303, "/login/acme?next=%2Fme&cookies=1")
+        told = ask(None, "GET", f"{site.url}{first.headers['location']}", headers=PAGE)
+        assert (told.status_code, "Signing in needs cookies" in told.text) == (400, True)
+        assert "/login/acme?next=%2Fme" in told.text
+    asked = httpx.QueryParams({"iss": stage.dev.issuer})
+    assert ask(None, "GET", f"{site.url}/initiate-login?{asked}").status_code == 303
+    assert list(site.manager.store.keys("pending/")) == []
+    assert list(site.manager.store.keys("session/")) == []
 
 
 def test_the_same_callback_again_is_the_same_outcome(stage: Stage) -> None:
     """A reload, a double click: the browser that began gets the same answer, and there is one exchange."""
     site = stage.site()
-    url, cookies = begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))
+    url, cookies = begun(login_at(site))
     link = stage.person().go(url).url
     cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     first, again = (ask(None, "GET", link, headers=cookie) for _ in range(2))
@@ -159,8 +184,9 @@ def test_the_same_callback_again_is_the_same_outcome(stage: Stage) -> None:
 def test_who_only_looks_at_a_link_uses_nothing_up(stage: Stage) -> None:
     site = stage.site()
     assert ask(None, "HEAD", f"{site.url}/login/acme").status_code == 503
-    assert ask(None, "GET", f"{site.url}/login/acme", headers={"sec-purpose": "prefetch"}).status_code == 503
-    url, cookies = begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))
+    for header in ({"sec-purpose": "prefetch"}, {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}):
+        assert ask(None, "GET", f"{site.url}/login/acme", headers=header).status_code == 503
+    url, cookies = begun(login_at(site))
     link = stage.person().go(url).url
     cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     assert ask(None, "HEAD", link, headers=cookie).status_code == 200
@@ -199,7 +225,7 @@ def test_a_second_provider_keeps_the_first_and_a_sign_out_ends_one(stage: Stage)
 def test_a_target_cannot_leave_the_site(stage: Stage) -> None:
     site = stage.site()
     for wanted in ("//evil.test", "/\\evil.test", "https://evil.test/", "/login/acme"):
-        url, cookies = begun(httpx.get(f"{site.url}/login/acme", params={"next": wanted}, headers=PAGE))
+        url, cookies = begun(login_at(site, str(httpx.QueryParams({"next": wanted}))))
         link = stage.person().go(url).url
         cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         assert ask(None, "GET", link, headers=cookie).headers["location"] == "/signed-in"
@@ -249,7 +275,7 @@ def test_a_link_that_nobody_waits_for_is_refused_with_a_page(stage: Stage) -> No
 def test_a_sign_in_that_took_too_long_says_so(stage: Stage) -> None:
     clock = VirtualClock()
     site = stage.site(manager=stage.manager_kind([stage.dev.settings("acme")], clock=clock))
-    url, cookies = begun(ask(None, "GET", f"{site.url}/login/acme", headers=PAGE))
+    url, cookies = begun(login_at(site))
     link = stage.person().go(url).url
     clock.advance(601)
     response = ask(None, "GET", link, headers={"cookie": "; ".join(f"{n}={v}" for n, v in cookies.items())})
@@ -292,7 +318,7 @@ def test_a_server_that_restarts_in_mid_login_completes_it(stage: Stage, tmp_path
         return stage.manager_kind([stage.dev.settings("acme")], store=store, sealing_key=key)
 
     one, other = stage.site(manager=manager()), stage.site(manager=manager())
-    url, cookies = begun(ask(None, "GET", f"{one.url}/login/acme", headers=PAGE))
+    url, cookies = begun(login_at(one))
     link = stage.person().go(url).url.replace(one.url, other.url)
     # Each site here has a port of its own, and cookies are named by it; workers of one site share both.
     ports = [str(urlsplit(site.url).port) for site in (one, other)]
@@ -367,8 +393,8 @@ def test_a_portal_asks_for_a_login_and_cannot_send_the_human_elsewhere(stage: St
     asked = httpx.QueryParams({"iss": stage.dev.issuer, "target_link_uri": f"{site.url}/me"})
     assert ada.go(f"{site.url}/initiate-login?{asked}").url == f"{site.url}/me"
     elsewhere = httpx.QueryParams({"iss": stage.dev.issuer, "target_link_uri": "https://evil.test/"})
-    assert httpx.get(f"{site.url}/initiate-login?{elsewhere}").status_code == 400
-    assert httpx.get(f"{site.url}/initiate-login?iss=https://evil.test").status_code == 400
+    assert ada.go(f"{site.url}/initiate-login?{elsewhere}").status == 400
+    assert ada.go(f"{site.url}/initiate-login?iss=https://evil.test").status == 400
 
 
 # ── what a page sees ─────────────────────────────────────────────────────────────────────────────────

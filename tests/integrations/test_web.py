@@ -49,6 +49,7 @@ from authflow.providers import GitHub, OAuth2
 from authflow.testing import signed_in
 
 SITE = "https://app.example"
+KEPT = {"cookie": "__Host-kept=1"}  # of a browser that has shown that it keeps cookies
 GITHUB = GitHub("id", "secret", api_origins=["https://api.example.com"])
 
 
@@ -123,7 +124,7 @@ def test_nothing_that_arrives_is_an_exception() -> None:
 
 def test_over_https_the_cookies_are_host_cookies() -> None:
     with SessionManager([GITHUB]) as manager:
-        answer = run(Desk(manager, base_url=SITE).login("github", Asked("GET")))
+        answer = run(Desk(manager, base_url=SITE).login("github", Asked("GET", headers=KEPT)))
     name, _, attributes = cookie(answer, "login").partition("=")
     assert name.startswith("__Host-login-")
     assert attributes.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Lax", "Secure", "Max-Age=600"]
@@ -134,7 +135,7 @@ def test_over_https_the_cookies_are_host_cookies() -> None:
 def test_only_the_binding_of_a_posted_answer_comes_across_sites() -> None:
     apple = OAuth2("id", "secret", "https://as.test/a", "https://as.test/t", name="apple", response_mode="form_post")
     with SessionManager([apple]) as manager:
-        answer = run(Desk(manager, base_url=SITE).login("apple", Asked("GET")))
+        answer = run(Desk(manager, base_url=SITE).login("apple", Asked("GET", headers=KEPT)))
     assert "SameSite=None; Secure" in cookie(answer, "login")
     assert "SameSite=Lax" in Cookies(SITE).set_owner("x")[1]
 
@@ -164,7 +165,7 @@ def test_what_a_cookie_holds_is_not_what_the_store_knows() -> None:
 def test_a138_no_cookie_grows_with_what_a_login_carries() -> None:
     """A browser drops a cookie of over 4,096 bytes in silence. What is long is kept on the server's side."""
     wide = GitHub("id", "secret", scopes=[f"scope:{number}:{'x' * 40}" for number in range(100)])
-    asked = Asked("GET", f"next=/{'a' * 1_500}")
+    asked = Asked("GET", f"next=/{'a' * 1_500}", KEPT)
     with SessionManager([wide]) as manager:
         answer = run(Desk(manager, base_url=SITE).login("github", asked))
     [away] = [value for name, value in answer.headers if name == "Location"]
@@ -294,7 +295,7 @@ def test_a_redirect_uri_that_leads_elsewhere_is_told_with_the_one_to_register() 
 
 def test_the_host_header_chooses_nothing() -> None:
     with SessionManager([GITHUB]) as manager:
-        asked = Asked("GET", headers={"host": "evil.test", "x-forwarded-host": "evil.test"})
+        asked = Asked("GET", headers={"host": "evil.test", "x-forwarded-host": "evil.test", **KEPT})
         answer = run(Desk(manager, base_url=SITE).login("github", asked))
     assert "evil.test" not in str(answer.headers)
     assert "redirect_uri=https%3A%2F%2Fapp.example%2Fcallback%2Fgithub" in str(answer.location)

@@ -29,6 +29,7 @@ from ...providers import Provider
 from ..starlette import Auth
 from ..web import Answer, Desk
 from ..web.cookies import read_login
+from ..web.exchange import Asked
 from ..web.places import Places
 from .browsers import BROWSER, Browsers, WithBrowser
 
@@ -92,8 +93,8 @@ class FletRoutes(Auth):
         return WithBrowser(routed, self.browsers, self.desk.cookies, self.desk.places.origin)
 
     async def _start(self, request: Request) -> Response:
-        if "prefetch" in request.headers.get("sec-purpose", "") + request.headers.get("purpose", ""):
-            return Response(status_code=503)  # a browser asks before its human does: nothing is begun
+        if Asked(request.method, headers=request.headers).only_looks:
+            return Response(status_code=503)  # nothing is begun
         ticket = request.query_params.get("ticket", "")
         asked, browser = self.logins.asked(ticket), BROWSER.get()
         if asked is None or browser is None or asked.auth.browser is not browser:

@@ -9,7 +9,9 @@ Rule 2: a login begins under an owner that no cookie leads to, and is moved to t
         whoever planted a cookie shares nothing, and no worker knows the new owner from before.
 Rule 3: two tabs may sign in at once, and the browser keeps one of the two owner's cookies. The login's cookies are
         named apart, so each stays for a minute after its sign-in: whichever tab comes next brings both together.
-Rule 4: on http://127.0.0.1, for development, browsers refuse prefix and Secure: they are left off, and it is said so.
+Rule 4: a browser that keeps no cookies begins no login, since it could not finish one. And what begins none costs the
+        store nothing: neither a crawler that follows links nor a page that is opened again and again.
+Rule 5: on http://127.0.0.1, for development, browsers refuse prefix and Secure: they are left off, and it is said so.
 """
 
 from __future__ import annotations
@@ -37,10 +39,19 @@ class Cookies:
         # Cookies of 127.0.0.1 go to every port of it: the port keeps two applications apart.
         self.prefix = "__Host-" if self.secure else f"dev-{parts.port or 80}-"
         self.owner_name = f"{self.prefix}owner"
+        self._kept_name = f"{self.prefix}kept"
         self._keep_seconds = keep_seconds
 
     def login_name(self, state: str) -> str:
         return f"{self.prefix}login-{hashlib.sha256(state.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+    def are_kept(self, cookies: Mapping[str, str]) -> bool:
+        """Whether this browser has shown that it brings cookies of ours back."""
+        return any(name.startswith((self.owner_name, f"{self.prefix}login-", self._kept_name)) for name in cookies)
+
+    def set_kept(self) -> tuple[str, str]:
+        """The one by which that is seen."""
+        return self._set(self._kept_name, "1", LOGIN_SECONDS)
 
     def secret_of(self, cookies: Mapping[str, str]) -> str | None:
         """What the owner's cookie holds; None where there is none, or one that was not made here."""
@@ -71,10 +82,10 @@ class Cookies:
         found = [read_login(cookies[name]) for name in self.logins(cookies)]
         return [one.secret for one in found if one is not None and one.mark == ARRIVED]
 
-    def drop_eldest(self, cookies: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Makes room for one more login."""
+    def eldest(self, cookies: Mapping[str, str]) -> list[str]:
+        """The names of those that make room for one more login."""
         under_way = self.logins(cookies)
-        return [self.drop_login(name) for name in under_way[: max(0, len(under_way) + 1 - MOST_LOGINS)]]
+        return under_way[: max(0, len(under_way) + 1 - MOST_LOGINS)]
 
     def _set(self, name: str, value: str, max_age: int | None, same_site: str = "Lax") -> tuple[str, str]:
         parts = [f"{name}={value}", "Path=/", "HttpOnly", f"SameSite={same_site}"]

@@ -20,6 +20,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from ... import AsyncSession, AsyncSessionManager, AuthflowError, Session, SessionManager
 from ...errors import (
@@ -104,11 +105,21 @@ class Desk:
 
     def login(self, name: str, asked: Asked) -> Steps[Answer]:
         """`/login/{provider}?next=/page`."""
-        if name in self.manager.providers and (asked.method == "HEAD" or asked.ahead_of_time):
+        known, onward = name in self.manager.providers, self.places.target(asked.param("next"))
+        if known and asked.only_looks:
             return Answer(503, PRIVATE)  # whoever only looks begins nothing
+        here = self.places.login(name, onward)
         if not self.places.own_name(asked.headers.get("host", "")):
-            return see_other(self.places.origin + self.places.login(name, self.places.target(asked.param("next"))))
+            return see_other(self.places.origin + here)
+        if known and not self.cookies.are_kept(asked.cookies):
+            return self._once_more(asked, here, self._ways(name, onward))
         return (yield from self.begin(name, asked, asked.param("next"), {}))
+
+    def _once_more(self, asked: Asked, here: str, ways: list[tuple[str, str]]) -> Answer:
+        """For whoever has shown no cookie yet: `here` again, with one. Nothing was begun, so nothing is stored."""
+        if asked.param("cookies") is not None:
+            return pages.no_cookies(ways)
+        return see_other(f"{here}{'&' if '?' in here else '?'}cookies=1", self.cookies.set_kept())
 
     def begin(self, name: str, asked: Asked, wanted: str | None, arguments: Mapping[str, Any]) -> Steps[Answer]:
         """Sends the browser to the provider; `wanted` is the page to come back to. `arguments`: those of `begin`. A
@@ -130,7 +141,7 @@ class Desk:
             request = yield Do(begin)
         except AuthflowError as error:
             return self.refuse_login(name, error, onward)
-        return self._send(asked, request, provider, login)
+        return (yield from self._send(asked, request, provider, login))
 
     def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
         """The page for a login that could not begin."""
@@ -142,6 +153,11 @@ class Desk:
         provider = next((one for one in self.manager.providers.values() if iss and one.issuer == iss), None)
         login, root = Login("", new_secret()), f"{self.places.root}/"
         request = {key: value for key in ("iss", "login_hint", "target_link_uri") if (value := asked.param(key))}
+        if asked.only_looks:
+            return Answer(503, PRIVATE)
+        if not self.cookies.are_kept(asked.cookies):
+            here = f"{self.places.path('initiate_login')}?{urlencode(request)}"
+            return self._once_more(asked, here, self._ways())
         begin = partial(
             self.manager.initiate_login,
             request,
@@ -154,7 +170,7 @@ class Desk:
             begun = yield Do(begin)
         except AuthflowError as error:
             return pages.explain(error, provider.label if provider else "", self._ways())
-        return self._send(asked, begun, provider, login)
+        return (yield from self._send(asked, begun, provider, login))
 
     def callback(self, name: str, asked: Asked) -> Steps[Answer]:
         """`/callback/{provider}`, by GET or as a posted form."""
@@ -216,11 +232,24 @@ class Desk:
         name = self.cookies.login_name(state)
         return [name] if name in cookies else []
 
-    def _send(self, asked: Asked, request: Any, provider: Any, login: Login) -> Answer:
+    def _send(self, asked: Asked, request: Any, provider: Any, login: Login) -> Steps[Answer]:
+        eldest = self.cookies.eldest(asked.cookies)
+        for one in eldest:
+            yield from self._end_login(read_login(asked.cookies[one]))
         kept = login._replace(binding=request.binding or "")
         name = self.cookies.login_name(request.state)
         cookie = self.cookies.set_login(name, kept, cross_site=_is_posted(provider))
-        return see_other(request.url, *self.cookies.drop_eldest(asked.cookies), cookie)
+        return see_other(request.url, *map(self.cookies.drop_login, eldest), cookie)
+
+    def _end_login(self, login: Login | None) -> Steps[None]:
+        """One that this browser has no room for any more is not waited for in the store either."""
+        if login is None or login.mark:
+            return
+        for session in self.manager.owner(login.begun_under).sessions():
+            try:
+                yield Do(session.cancel)
+            except AuthflowError as error:
+                logger.info("a login that was given up: %s", error.code)
 
     def _gather(self, old: str | None, owner: str) -> Steps[None]:
         """The sessions of the browser's `old` owner go under its present one. The login stands, whatever becomes of

@@ -66,9 +66,11 @@ class Asked(msgspec.Struct, frozen=True):
         return "text/html" in self.headers.get("accept", "")
 
     @property
-    def ahead_of_time(self) -> bool:
-        """A browser asks before its human does."""
-        return "prefetch" in self.headers.get("sec-purpose", "") + self.headers.get("purpose", "")
+    def only_looks(self) -> bool:
+        """A browser asks before its human does, or loads a picture or a script of some page; or nobody but a scanner
+        of links asks."""
+        ahead = "prefetch" in self.headers.get("sec-purpose", "") + self.headers.get("purpose", "")
+        return self.method == "HEAD" or ahead or self.headers.get("sec-fetch-mode") == "no-cors"
 
 
 class Answer(Redacted, msgspec.Struct, frozen=True):

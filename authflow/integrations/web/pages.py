@@ -88,6 +88,13 @@ def no_such_provider(onward: Sequence[tuple[str, str]]) -> Answer:
     return show(Page(ok=False, title="There is no such sign-in", text=text, hint=_TRY, onward=tuple(onward)), 404)
 
 
+def no_cookies(onward: Sequence[tuple[str, str]]) -> Answer:
+    """The browser did not bring back what it was given."""
+    text = "A sign-in ends in the browser in which it began. This one is known by a cookie, and it keeps none."
+    hint = "Allow this site to keep cookies, then sign in again."
+    return show(Page(ok=False, title="Signing in needs cookies", text=text, hint=hint, onward=tuple(onward)), 400)
+
+
 def another_site(onward: Sequence[tuple[str, str]]) -> Answer:
     """Somebody else's page asked in the human's name."""
     text = "It was asked for by another site. Nothing was done."
