@@ -207,4 +207,6 @@ def _empty(box: Any) -> None:
 
 
 def _link(url: str) -> str:
-    return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(url)}</a>'
+    """It looks like one: JupyterLab takes colour and line from links in widgets."""
+    style = "color:inherit;text-decoration:underline"
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener" style="{style}">{escape(url)}</a>'
