@@ -306,7 +306,17 @@ class Telling:
 
     def carry(self) -> bytes | None:
         """The story so far, for a pending record; None when it is too large for that."""
-        story = msgspec.structs.replace(self.story(), steps=tuple(self.steps[:MOST_CARRIED]))
+        story = Story(  # what can be made of these again does not travel
+            id=self.id,
+            kind=self.kind,
+            provider=self.provider,
+            began=self.began,
+            session=self.session,
+            process=self.process,
+            with_identity=self.redact.with_identity,
+            left_out=self.left_out,
+            steps=tuple(self.steps[:MOST_CARRIED]),
+        )
         data = msgspec.msgpack.encode(Carried(story, self.redact.key, self.shape, self.away))
         return data if len(data) <= LARGEST_CARRIED else None
 

@@ -183,12 +183,9 @@ async def test_no_secret_stands_anywhere(manager: SessionManager, acme: DevProvi
 async def test_eighty_columns_are_enough_for_what_matters(manager: SessionManager) -> None:
     signed_in(manager, "acme")
 
+    words = ("authflow&#160;top", "authenticated", "token", "refresh", "Sign", "Quit", "MemoryStore")
     async with top(manager, size=(80, 24)) as seen:
-        await seen.pilot.pause()
-        drawn = seen.app.export_screenshot()
-
-    for word in ("authflow&#160;top", "authenticated", "token", "refresh", "Sign", "Quit", "MemoryStore"):
-        assert word in drawn
+        await seen.until(lambda: all(word in seen.app.export_screenshot() for word in words))
 
 
 async def test_the_detail_can_have_the_screen_for_itself(manager: SessionManager) -> None:
