@@ -57,7 +57,8 @@ class Redacted:
             shown.append(f"{name}={value!r}" if value != "…" else f"{name}=…")
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)  # a subclass may show less
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError(

@@ -81,9 +81,29 @@ def test_a_parameter_that_is_said_twice_is_not_said() -> None:
 
 
 def test_a_request_shows_none_of_its_values() -> None:
-    assert "secret" not in repr(Asked("GET", "code=secret", {"cookie": "a=secret"}, b"secret"))
-    assert "secret" not in repr(Answer(303, (("Location", "secret"),), b"secret"))
-    assert "secret" not in repr(Login("secret", "secret"))
+    for one in (
+        Asked("GET", "code=secret", {"cookie": "a=secret"}, b"secret"),
+        Answer(303, (("Location", "secret"),), b"secret"),
+        Login("secret", "secret"),
+    ):
+        assert "secret" not in repr(one)
+        assert "secret" not in str(one)
+
+
+def test_a_sign_in_that_another_process_keeps_for_itself_is_told_with_the_store_to_use(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with SessionManager([GITHUB]) as manager, SessionManager([GITHUB]) as other:
+        begun = run(Desk(manager, base_url=SITE).login("github", Asked("GET", headers=KEPT)))
+        [state] = parse_qs(urlsplit(str(begun.location)).query)["state"]
+        desk, came = Desk(other, base_url=SITE), cookie(begun, "login").partition(";")[0]
+        caplog.clear()
+        assert run(desk.callback("github", Asked("GET", f"code=x&state={state}"))).status == 400
+        assert run(desk.callback("github", Asked("GET", "code=x&state=stray", {"cookie": came}))).status == 400
+        assert caplog.text == ""
+        assert run(desk.callback("github", Asked("GET", f"code=x&state={state}", {"cookie": came}))).status == 400
+        assert "MemoryStore" in caplog.text
+        assert "store=" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ logger = logging.getLogger("authflow.integrations")
 
 AnySession = Session | AsyncSession
 _NOTHING: Final[Mapping[str, Any]] = {}
+_LOST: Final = (
+    "sign-in with %s: this browser began one, and the %s of this process knows nothing of it. Several workers, and one "
+    "that was started anew, complete each other's with one durable store: SessionManager(…, store=…, sealing_key=…)"
+)
 
 
 class Desk:
@@ -189,12 +193,17 @@ class Desk:
                 try:
                     done = yield Do(partial(session.complete, callback, binding=login.binding or None))
                     break
-                except CallbackRejected:
+                except CallbackRejected as error:
                     over = None
                     if asked.param("state") is not None:
+                        if error.check == "state":
+                            logger.warning(_LOST, provider.label, type(self.manager.store).__name__)
                         raise
             else:
-                raise BindingRequired("A callback came without the cookie of the browser that began.")
+                raise BindingRequired(
+                    "A callback came without the cookie of the browser that began.",
+                    hint=f"A sign-in begins at {self.places.base_url} too, in a browser that takes cookies.",
+                )
         except AuthflowError as error:
             dropped = [self.cookies.drop_login(over)] if over is not None and isinstance(error, LoginFailed) else []
             return pages.explain(error, provider.label, self._ways(name)).with_headers(*dropped)
