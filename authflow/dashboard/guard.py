@@ -10,6 +10,7 @@ Rule: a refusal tells nothing of any session.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from typing import Final
@@ -19,7 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import printable
 from .keys import Keys
+
+logger = logging.getLogger("authflow.dashboard")
 
 OWN_HEADER: Final = "authflow-dashboard"
 POLICY: Final = (
@@ -74,6 +78,8 @@ class Guard:
             return PlainTextResponse("This dashboard answers its own machine only.", 403)
         said = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
         if len(said) != 1 or said[0] not in (self._own(scope) if self._hosts is None else self._hosts):
+            if not self._loopback_only:
+                logger.warning("refused as %r; if that is where it is mounted: app(…, hosts=[…])", printable(said, 120))
             return PlainTextResponse("Nothing is served under this name.", 421)
         return None
 

@@ -185,7 +185,7 @@ async def until(messages: Any, last: str) -> AsyncIterator[Any]:
             return
 
 
-async def test_behind_an_authentication_of_ones_own_there_is_no_launch_key() -> None:
+async def test_behind_an_authentication_of_ones_own_there_is_no_launch_key(caplog: pytest.LogCaptureFixture) -> None:
     with SessionManager([GitHub("id", "secret")]) as manager:
         dashboard = app(manager, behind_own_authentication=True, hosts=["admin.example.com"])
         outer = Starlette(routes=[Mount("/sessions", dashboard)])
@@ -203,6 +203,8 @@ async def test_behind_an_authentication_of_ones_own_there_is_no_launch_key() -> 
         assert [one.status_code for one in (shown, script, launch, missing, foreign, elsewhere)] == [
             200, 200, 404, 404, 403, 421
         ]  # fmt: skip
+        assert "127.0.0.1" in caplog.text
+        assert "hosts=" in caplog.text
         with pytest.raises(ConfigurationError, match="no launch key"):
             dashboard.launch_url("https://admin.example.com")
 
