@@ -34,6 +34,7 @@ try:
     from django.conf import settings
     from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
     from django.urls import URLPattern, path, re_path
+    from django.utils.cache import patch_vary_headers
     from django.utils.decorators import sync_and_async_middleware
     from django.utils.module_loading import import_string
 except ImportError as missing:
@@ -95,13 +96,13 @@ class Auth(Bridge):
                 @wraps(view)
                 async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                     found = await self.asession(request, provider)
-                    return refuse(request) if found is None else await view(request, *args, **kwargs)
+                    return refuse(request) if found is None else _varied(request, await view(request, *args, **kwargs))
             else:
 
                 @wraps(view)
                 def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                     found = self.session(request, provider)
-                    return refuse(request) if found is None else view(request, *args, **kwargs)
+                    return refuse(request) if found is None else _varied(request, view(request, *args, **kwargs))
 
             return guarded
 
@@ -187,13 +188,13 @@ def AuthMiddleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[Http
 
         async def amiddleware(request: HttpRequest) -> Any:
             request.authflow = Present(_configured(), request)
-            return await get_response(request)
+            return _varied(request, await get_response(request))
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> Any:
         request.authflow = Present(_configured(), request)
-        return get_response(request)
+        return _varied(request, get_response(request))
 
     return middleware
 
@@ -242,6 +243,13 @@ def _found(auth: Auth, request: HttpRequest) -> dict[str | None, Any]:
     """What was found for this request already."""
     kept: dict[str | None, Any] = request.__dict__.setdefault(f"_authflow_{id(auth)}", {})
     return kept
+
+
+def _varied(request: HttpRequest, response: Any) -> Any:
+    """A response that was made after a look at who is here is nobody else's: caches are told, Django's own first."""
+    if any(name.startswith("_authflow_") for name in request.__dict__):
+        patch_vary_headers(response, ("Cookie",))
+    return response
 
 
 def _headers(request: HttpRequest) -> list[tuple[str, str]]:

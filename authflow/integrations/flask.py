@@ -24,7 +24,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..errors import MissingExtra
 
 try:
-    from flask import Blueprint, Response, abort, g, request
+    from flask import Blueprint, Response, abort, after_this_request, g, request
 except ImportError as missing:
     raise MissingExtra(
         "This bridge needs flask, which is not installed.",
@@ -53,6 +53,7 @@ class Auth(Bridge):
         """The live session of this request with a provider; with the first that has one, if none is named; or None."""
         found: dict[str | None, Any] = g.setdefault(f"authflow-{id(self)}", {})
         if provider not in found:
+            after_this_request(_vary)
             found[provider] = run(self.desk.find(_asked(), provider))
         return found[provider]
 
@@ -116,6 +117,12 @@ class Auth(Bridge):
 def _pieces() -> Iterator[bytes]:
     while piece := request.stream.read(PIECE):
         yield piece
+
+
+def _vary(response: Any) -> Any:
+    """What was made after a look at who is here is nobody else's: caches are told."""
+    response.vary.add("Cookie")
+    return response
 
 
 def _asked(body: bytes = b"") -> Asked:

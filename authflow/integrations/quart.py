@@ -24,7 +24,7 @@ from urllib.parse import quote
 from ..errors import MissingExtra
 
 try:
-    from quart import Blueprint, Response, abort, g, request
+    from quart import Blueprint, Response, abort, after_this_request, g, request
 except ImportError as missing:
     raise MissingExtra(
         "This bridge needs quart, which is not installed.",
@@ -49,6 +49,7 @@ class Auth(Bridge):
         """The live session of this request with a provider; with the first that has one, if none is named; or None."""
         found: dict[str | None, Any] = g.setdefault(f"authflow-{id(self)}", {})
         if provider not in found:
+            after_this_request(_vary)
             found[provider] = await arun(self.desk.find(_asked(), provider), self.manager)
         return found[provider]
 
@@ -133,6 +134,12 @@ async def _form() -> bytes:
         if len(body) > LONGEST_FORM:
             return b""
     return body
+
+
+def _vary(response: Any) -> Any:
+    """What was made after a look at who is here is nobody else's: caches are told."""
+    response.vary.add("Cookie")
+    return response
 
 
 def _asked(body: bytes = b"") -> Asked:

@@ -22,6 +22,7 @@ from .sites import configure_django
 
 SITE = "https://app.example"
 GITHUB = GitHub("id", "secret")
+HERE: Any = None  # what `settings.AUTHFLOW` names in a test
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,12 @@ def configured() -> None:
 def request_of(secret: str, path: str = "/me") -> HttpRequest:
     request = HttpRequest()
     request.method, request.path = "GET", path
-    request.META = {"HTTP_COOKIE": f"__Host-owner={secret}", "HTTP_ACCEPT": "text/html", "SERVER_NAME": "x"}
+    request.META = {
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "HTTP_ACCEPT": "text/html",
+        "HTTP_COOKIE": f"__Host-owner={secret}",
+    }
     return request
 
 
@@ -68,3 +74,32 @@ def test_a_view_may_want_one_provider() -> None:
         assert (refused.status_code, refused.headers["Location"]) == (303, "/login/github?next=%2Fme")
         assert auth.login_required(lambda request: HttpResponse("here"))(request_of(secret)).content == b"here"
         assert Present(auth, request_of(new_secret())).user is None
+
+
+def test_djangos_own_cache_gives_nobody_the_page_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of a whole site keeps what says `no-store`; it asks for `private`, and what varies by the cookie."""
+    from django.conf import settings
+    from django.core.cache import cache
+    from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
+
+    ada, nobody = new_secret(), new_secret()
+    with SessionManager([GITHUB]) as manager:
+        signed_in(manager.owner(owner_of(ada)), "github", user={"id": 1, "name": "Ada"})
+        auth = Auth(manager, base_url=SITE)
+        session = next(one for one in auth.urls if one.name == "authflow_session").callback
+        name = lambda request: HttpResponse(str(request.authflow.user and request.authflow.user.name))  # noqa: E731
+        views: dict[str, Any] = {
+            "/session": session,
+            "/me": auth.login_required(lambda request: HttpResponse("Ada")),
+            "/name": AuthMiddleware(name),
+        }
+        monkeypatch.setattr(settings, "AUTHFLOW", f"{__name__}.HERE")
+        monkeypatch.setattr(f"{__name__}.HERE", auth)
+        try:
+            for path, view in views.items():
+                cached = UpdateCacheMiddleware(FetchFromCacheMiddleware(view))
+                for _ in range(2):
+                    assert b"Ada" in cached(request_of(ada, path)).content
+                    assert b"Ada" not in cached(request_of(nobody, path)).content
+        finally:
+            cache.clear()

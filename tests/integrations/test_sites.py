@@ -51,6 +51,18 @@ def test_the_page_that_wanted_it_may_have_any_path(stage: Stage) -> None:
     assert (page.url, page.text) == (f"{site.url}/caf%C3%A9?to=%C3%A4", "Ada Lovelace")
 
 
+def test_a_page_that_was_made_for_somebody_is_kept_for_nobody_else(stage: Stage) -> None:
+    site, ada = stage.site(), stage.person()
+    ada.go(f"{site.url}/login/acme")
+    for path in ("/", "/me"):
+        told = ask(ada, "GET", f"{site.url}{path}")
+        assert told.text == "Ada Lovelace"
+        # Others give the bridge no hold of the application's response.
+        told_to_caches = stage.framework in ("flask", "quart", "django", "django_wsgi")
+        assert ("cookie" in told.headers.get("vary", "").lower()) == told_to_caches
+    assert "no-store" in ask(ada, "GET", f"{site.url}/session").headers["cache-control"]
+
+
 def test_a_script_that_is_not_signed_in_gets_401(stage: Stage) -> None:
     site = stage.site()
     assert httpx.get(f"{site.url}/me").status_code == 401
