@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import sys
 import threading
+from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -491,6 +493,22 @@ def test_of_two_lengths_that_are_told_only_one_goes_up() -> None:
     both = [("Content-Length", "5"), ("Transfer-Encoding", "chunked")]
     assert Proxy("/api", TO, GITHUB).headers_up(both) == []
     assert Proxy("/api", TO, GITHUB).headers_up(both[:1]) == both[:1]
+
+
+async def test_whoever_reads_slowly_keeps_nobody_elses_request_waiting() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with AsyncExitStack() as stack, httpx.AsyncClient(**client_settings()) as client:
+        for _ in range(101):
+            await stack.enter_async_context(client.stream("GET", url))
+    server.close()
+    await server.wait_closed()
 
 
 def test_an_answer_is_packed_only_for_whoever_asked_for_that() -> None:

@@ -4,7 +4,7 @@ Rule 1: one client for all, without a memory: it keeps no cookie (the next user 
         reads no environment.
 Rule 2: a body that is small is read first, so that after an API's 401 it can be sent again with a fresh token.
 Rule 3: every wait has an end: 5 s to connect, `SECONDS` for each piece. The connection ends with the answer, and when
-        the page goes away.
+        the page goes away. There may be as many as there are requests: who reads slowly keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def client_settings() -> dict[str, Any]:
         "follow_redirects": False,
         "trust_env": False,
         "timeout": TIMEOUT,
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
     }
 
 
