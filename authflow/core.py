@@ -28,7 +28,7 @@ from .signals import Outbox
 
 if TYPE_CHECKING:
     from .auth import SessionAuth
-    from .drive import Flight
+    from .effects import Flight
 
 CURRENT = "current"
 _NEVER = (float("inf"), float("inf"))

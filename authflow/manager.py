@@ -19,7 +19,8 @@ from . import operations
 from .chart import PENDING
 from .clock import Clock, SystemClock
 from .core import SessionCore
-from .drive import AsyncShell, Op, SyncShell
+from .drive import AsyncShell, SyncShell
+from .effects import Op
 from .errors import AuthflowError, ManagerClosed, StoreError
 from .http import AsyncHttp, Http
 from .managing import ManagerCore, RestoreReport, look_at, renew_ahead

@@ -15,7 +15,7 @@ from .records import Key
 from .session import AsyncAuthorizationRequest, AuthorizationRequest
 
 if TYPE_CHECKING:
-    from .drive import Op
+    from .effects import Op
     from .events import AuthEvent
     from .house import House
     from .operations.initiated import Invitation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import operations
 
 if TYPE_CHECKING:
-    from .drive import Op
+    from .effects import Op
     from .protocol.registration import ClientInformation, ClientMetadata
     from .session import AsyncSession, Session, T
 

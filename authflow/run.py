@@ -15,7 +15,7 @@ from .records import SessionRecord
 
 if TYPE_CHECKING:
     from .agents.base import Listener
-    from .drive import Mailbox
+    from .effects import Mailbox
     from .reading import ReadableSession
 
 

@@ -20,7 +20,8 @@ from .arguments import (
     with_waiting_agent,
 )
 from .begun import AsyncAuthorizationRequest, AuthorizationRequest
-from .drive import AsyncShell, Op, SyncShell, closed_error
+from .drive import AsyncShell, SyncShell, closed_error
+from .effects import Op
 from .elsewhere import AsyncElsewhere, Elsewhere, target_of
 from .errors import LoginFailed
 from .events import AuthEvent, StepUp

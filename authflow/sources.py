@@ -13,7 +13,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from .drive import AsyncShell, Op, SyncShell
+from .drive import AsyncShell, SyncShell
+from .effects import Op
 from .errors import AuthflowError, ConfigurationError, InvalidCall, UnknownProvider, whereabouts
 from .operations.sourcing import SourceCore, renew_source, source_token
 from .protocol.grants import (

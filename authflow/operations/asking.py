@@ -7,7 +7,7 @@ from typing import Literal
 from .. import flows
 from ..chart import LIVE
 from ..core import SessionCore
-from ..drive import Do, Op
+from ..effects import Do, Op
 from ..errors import InvalidCall
 from ..http import PRIVATE
 from ..protocol.introspection import Introspection

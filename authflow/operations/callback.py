@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from .. import authorizing, engine, flows
 from ..chart import State, Trigger
 from ..core import SessionCore
-from ..drive import Do, Join, Op, Own, Tell
+from ..effects import Do, Join, Op, Own, Tell
 from ..engine import Facts, Tokens
 from ..errors import (
     AuthflowError,

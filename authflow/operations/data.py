@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..agents.polling import Instructions
-from ..drive import Mailbox
+from ..effects import Mailbox
 from ..errors import (
     ErrorInfo,
 )

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..agents.base import FixedRedirect
 from ..chart import PENDING, State, Trigger
 from ..core import SessionCore
-from ..drive import Do, Expect, Op, Tell
+from ..effects import Do, Expect, Op, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from .. import enrolment, flows
 from ..agents.redirect import plan_loopback
 from ..core import SessionCore
-from ..drive import Do, Op
+from ..effects import Do, Op
 from ..errors import (
     AuthflowError,
     ConfigurationError,

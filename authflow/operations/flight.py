@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from .. import flows, renewal
 from ..chart import LIVE, State, Trigger
 from ..core import SessionCore
-from ..drive import REFRESH, Do, Op
+from ..drive import REFRESH
+from ..effects import Do, Op
 from ..engine import Facts, Tokens
 from ..errors import (
     AuthflowError,

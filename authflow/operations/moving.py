@@ -16,7 +16,7 @@ import msgspec
 
 from ..chart import PENDING
 from ..core import SessionCore
-from ..drive import Do, Op, Tell
+from ..effects import Do, Op, Tell
 from ..errors import InvalidCall, StoreError
 from ..house import SESSION, House
 from ..records import BLANK, Key, SessionRecord, unpack

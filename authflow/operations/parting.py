@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..drive import Do, Op
+from ..effects import Do, Op
 from ..errors import CallbackRejected, Phase, StoreError
 from ..house import House
 from ..protocol.callback import read_parameters

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from .. import flows, polling
 from ..agents.polling import Instructions, PollingAgent
 from ..core import SessionCore
-from ..drive import Do, Op, Own, Tell
+from ..effects import Do, Op, Own, Tell
 from ..errors import (
     AuthflowError,
     CallbackRejected,
@@ -49,7 +49,7 @@ from .signing_out import discard
 from .wire import reach
 
 if TYPE_CHECKING:
-    from ..drive import Mailbox
+    from ..effects import Mailbox
 
 LOST_PING_SECONDS: Final = 30.0
 

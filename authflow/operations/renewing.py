@@ -12,7 +12,7 @@ from typing import Any, Final
 from .. import renewal
 from ..chart import LIVE
 from ..core import SessionCore
-from ..drive import Delivered, Do, Join, Op
+from ..effects import Delivered, Do, Join, Op
 from ..errors import (
     InvalidCall,
     NotSupported,

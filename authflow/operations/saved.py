@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from .. import flows
 from ..chart import LIVE, Trigger
 from ..core import SessionCore
-from ..drive import Do, Op, Own, Tell
+from ..effects import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,

@@ -18,7 +18,7 @@ import msgspec
 from .. import flows
 from ..chart import LIVE
 from ..core import SessionCore
-from ..drive import Do, Op, Tell
+from ..effects import Do, Op, Tell
 from ..errors import AuthflowError, Phase, ValidationFailed, printable
 from ..events import AuthEvent
 from ..house import House

@@ -26,7 +26,7 @@ from ..agents.polling import PollingAgent
 from ..agents.web import Web
 from ..chart import PENDING, Trigger
 from ..core import SessionCore
-from ..drive import Do, Mailbox, Op, Tell
+from ..effects import Do, Mailbox, Op, Tell
 from ..engine import MOST_PENDING, Facts
 from ..errors import (
     AuthflowError,

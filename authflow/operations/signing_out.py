@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from .. import flows
 from ..chart import Trigger
 from ..core import SessionCore
-from ..drive import Do, Op, Own, Tell
+from ..effects import Do, Op, Own, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,

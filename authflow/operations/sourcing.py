@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import flows, renewal
-from ..drive import Flight, Join, Op
+from ..effects import Flight, Join, Op
 from ..errors import AuthflowError, InvalidCall, Phase, TemporarilyUnavailable
 from ..forks import Renewed, mind_forks
 from ..house import House

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..chart import LIVE
 from ..core import SessionCore, StepUps
-from ..drive import Do, Op, Tell
+from ..effects import Do, Op, Tell
 from ..events import Origin, StepUp
 
 TOLD_SECONDS: Final = 60.0

@@ -15,7 +15,8 @@ import httpx
 from msgspec.structs import replace
 
 from ..core import SessionCore
-from ..drive import ABOUT, Op
+from ..drive import ABOUT
+from ..effects import Op
 from ..errors import AuthflowError, DeadlineExceeded, Sent
 from ..house import House
 from ..http import PRIVATE

@@ -22,7 +22,8 @@ import httpx
 import msgspec
 
 from ..chart import LIVE, State, Trigger
-from ..drive import AsyncShell, Do, Op, Tell
+from ..drive import AsyncShell
+from ..effects import Do, Op, Tell
 from ..engine import Facts, Tokens, encode_profile
 from ..errors import InvalidCall
 from ..events import AuthEvent, Origin

@@ -259,7 +259,7 @@ async def test_a_leading_thread_that_dies_ends_nothing(world: World, kind: type[
 async def test_a_leader_interrupted_while_it_joins_ends_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from authflow.drive import Join
+    from authflow.effects import Join
 
     session = await world.signed_in()
     await world.pass_time(3600)
