@@ -38,6 +38,7 @@ from .pending import remove_pending
 NO_LOGIN_HERE: Final = "Start the sign-in again in the application."
 BACK_CHANNEL: Final = "back_channel_logout"
 SHORTEST_SECONDS: Final = 0.05  # no wait is shorter, and no poll is put off for less
+SAID_SECONDS: Final = 5.0  # an end that was committed is said long before
 
 
 def cancel(s: SessionCore, *, reason: str = "cancelled", beside_only: bool = False) -> Op[bool]:
@@ -137,6 +138,8 @@ def next_of(s: SessionCore, begun: Begun, until: float) -> Op[Any]:
         yield Do(s._tick, s._house.store.blocking)
         yield Tell(s._outbox)
         item = begun.mailbox.take()
+    if item is None and begun.run.record.state not in PENDING and begun.attempt in begun.run.waiters:
+        item = yield Expect(begun.mailbox, SAID_SECONDS)  # the clock's own thread ended it, and is about to say so
     if isinstance(item, (AuthEvent, AuthflowError)):
         yield Tell(s._outbox)
     return item
