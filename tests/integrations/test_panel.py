@@ -93,6 +93,12 @@ def home(auth: Auth) -> Callable[[], Any]:
     return page
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays() -> Iterator[None]:
+    yield
+    pn.state.reset()
+
+
 @pytest.fixture(scope="module", params=MANAGERS)
 def site(request: pytest.FixtureRequest) -> Iterator[Served]:
     with DevProvider(label="Globex").serve() as gone:
