@@ -240,7 +240,7 @@ def test_the_lines_of_each_web_bridge_run(words: str) -> None:
 
 
 def test_the_lines_for_a_web_framework_that_is_not_here_run() -> None:
-    assert run(bridge("integrations.web")) == ["303 __Host-login-"]
+    assert run(bridge("integrations.web")) == ["303 __Host-kept"]
 
 
 FLET = """
