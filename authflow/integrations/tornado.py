@@ -56,6 +56,7 @@ class Auth(Bridge):
 
     async def session(self, handler: RequestHandler, provider: str | None = None) -> Any:
         """The live session of this request with a provider; with the first that has one, if none is named; or None."""
+        _vary(handler)
         return await arun(self.desk.find(_asked(handler), provider), self.manager)
 
     def required(self, method: Method[P]) -> Guarded[P]:
@@ -229,6 +230,13 @@ class _Forwards(_Route):
         """The path as it came over the wire, without where the application is mounted."""
         path, root = self.request.path, self._auth.desk.places.root
         return path.removeprefix(root) if path.startswith(f"{root}{self._proxy.prefix}") else path
+
+
+def _vary(handler: RequestHandler) -> None:
+    """What was made after a look at who is here is nobody else's: caches are told, once."""
+    if "authflow_varies" not in vars(handler):
+        vars(handler)["authflow_varies"] = True
+        handler.add_header("Vary", "Cookie")
 
 
 def _asked(handler: RequestHandler, body: bytes = b"") -> Asked:

@@ -58,7 +58,7 @@ def test_a_page_that_was_made_for_somebody_is_kept_for_nobody_else(stage: Stage)
         told = ask(ada, "GET", f"{site.url}{path}")
         assert told.text == "Ada Lovelace"
         # Others give the bridge no hold of the application's response.
-        told_to_caches = stage.framework in ("flask", "quart", "django", "django_wsgi")
+        told_to_caches = stage.framework in ("flask", "quart", "tornado", "django", "django_wsgi")
         assert ("cookie" in told.headers.get("vary", "").lower()) == told_to_caches
     assert "no-store" in ask(ada, "GET", f"{site.url}/session").headers["cache-control"]
 
