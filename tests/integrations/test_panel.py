@@ -290,7 +290,7 @@ def test_without_a_server_a_page_is_a_strangers(manager: SessionManager) -> None
     assert page.protected(lambda session: "never").objects == []
 
 
-async def test_a_thousand_pages_leave_no_memory(manager: SessionManager) -> None:
+async def test_ten_thousand_pages_leave_no_memory(manager: SessionManager) -> None:
     auth, document = Auth(manager, base_url="http://127.0.0.1:8000"), Document()
     session = signed_in(manager, "acme", user={"id": 1, "name": "Ada"})
 
@@ -307,10 +307,10 @@ async def test_a_thousand_pages_leave_no_memory(manager: SessionManager) -> None
     await come_and_go(600)
     gc.collect()
     tracemalloc.start()
-    await come_and_go(1_000)
+    await come_and_go(10_000)
     await asyncio.sleep(0)
     gc.collect()
     left, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(manager.on_transition) == 0
-    assert left < 100_000
+    assert left < 250_000  # Panel keeps a dozen bytes of each

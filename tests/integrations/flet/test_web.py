@@ -616,10 +616,10 @@ async def test_a_stray_callback_ends_nothing_and_is_no_error_of_the_server(
 
 
 async def test_pages_that_are_gone_leave_nothing_behind(dev: DevProvider) -> None:
-    """1,000 visitors, each with a page and a link to sign in by."""
+    """10,000 visitors, each with a page and a link to sign in by."""
     logins = FletLogins([dev.settings("acme", redirect_uri="http://127.0.0.1:1/oauth_callback")])
     browsers = Browsers()
-    gone = [weakref.ref(visited(logins, browsers)) for _ in range(1_000)]
+    gone = [weakref.ref(visited(logins, browsers)) for _ in range(10_000)]
     await asyncio.sleep(0)  # each greets its page first
     gc.collect()
     assert [one for one in gone if one() is not None] == []
@@ -630,7 +630,7 @@ async def test_pages_that_are_gone_leave_nothing_behind(dev: DevProvider) -> Non
 
 
 def visited(logins: FletLogins, browsers: Browsers) -> FletAuth:
-    """What is made for a page, without the websocket."""
+    """What is made for a page, without the 10,000 websockets."""
 
     class Connection:
         page_name = ""
