@@ -146,8 +146,10 @@ class Tab:
         await person.or_(allow).first.wait_for(timeout=MS)
         if await person.count():
             await person.click()
-        if not page.url.startswith(self.url):
-            await allow.or_(page.locator("body")).first.wait_for(timeout=MS)
-            if await allow.count():
-                await allow.click()
-        await page.wait_for_url(f"{self.url}/**", timeout=MS)
+        back = asyncio.ensure_future(page.wait_for_url(f"{self.url}/**", timeout=MS))
+        asked = asyncio.ensure_future(allow.wait_for(timeout=MS))  # who has allowed it before is not asked again
+        await asyncio.wait([back, asked], return_when=asyncio.FIRST_COMPLETED)
+        if not back.done():
+            await allow.click()
+        await back
+        asked.cancel()
