@@ -6,7 +6,9 @@ With `AUTHFLOW_REQUIRE_ALL=1`, as the checks set it, a skipped test counts as fa
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +64,21 @@ def pytest_make_collect_report() -> Iterator[None]:
     report = yield
     refuse_skip(report)
     return report
+
+
+_MAIN = sys.modules["__main__"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_process_is_left_as_it_was() -> Iterator[None]:
+    """Streamlit makes its page the program's `__main__`, which every spawned process would then run; and a visit that
+    it forgot closes its loop when it is collected, which fails if the loop's sockets were collected before it."""
+    yield
+    if sys.modules["__main__"] is not _MAIN:
+        sys.modules["__main__"] = _MAIN
+        hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+        gc.collect()
+        sys.unraisablehook = hook
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,18 +26,6 @@ from streamlit.testing.v1 import AppTest
 
 PAGE = str(Path(__file__).parent / "pages" / "streamlit_page.py")
 MANAGERS = {"sync": SessionManager, "async": AsyncSessionManager}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _the_process_is_left_as_it_was() -> Iterator[None]:
-    """Streamlit makes its page the program's `__main__`, which every spawned process would then run; and a visit that
-    it forgot closes its loop when it is collected, which fails if the loop's sockets were collected before it."""
-    main, hook = sys.modules["__main__"], sys.unraisablehook
-    yield
-    sys.modules["__main__"] = main
-    sys.unraisablehook = lambda unraisable: None
-    gc.collect()
-    sys.unraisablehook = hook
 
 
 @pytest.fixture(scope="module")
