@@ -158,3 +158,12 @@ class Tab:
             await allow.click()
         await back
         asked.cancel()
+
+
+def never_see_each_other(ada: Tab, stranger: Tab, site: Any) -> None:
+    """Two people in two browsers: one comes, and goes, and the other's page stays as it is."""
+    stranger.press("Sign in with Acme").answer("grace").sees("the books of Grace Hopper")
+    ada.sees("the books of Ada Lovelace").no_longer_sees("Grace")
+    site.do(site.signed_in["Grace Hopper"].logout)
+    stranger.no_longer_sees("the books of")
+    ada.reload().sees("the books of Ada Lovelace")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-import tracemalloc
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +16,7 @@ from authflow.integrations.live import Card, Live, look
 from authflow.testing import DevProvider, ScriptedBrowser, VirtualClock, expire, fail_next_refresh, revoke, signed_in
 from tests.session.support import FaultyStore, go, on_thread
 
+from .memory import left_behind
 from .screens import Screen
 
 MANAGERS: dict[str, Any] = {"sync": SessionManager, "async": AsyncSessionManager}
@@ -318,13 +317,7 @@ async def test_ten_thousand_widgets_leave_no_memory(manager: Any) -> None:
             if number % 2:
                 widget.live.close()
 
-    come_and_go(100)
-    gc.collect()
-    tracemalloc.start()
-    come_and_go(10_000)
-    gc.collect()
-    left, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    left = left_behind(come_and_go)
     assert len(manager.on_transition) == 0
     assert left < 100_000  # ten bytes for each would be more
 

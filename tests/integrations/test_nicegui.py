@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +14,8 @@ from authflow.integrations.web.visit import Visit
 from authflow.providers import GitHub
 from authflow.testing import DevProvider, revoke, signed_in
 
-from .browsing import Site, Tab, serving
+from .browsing import Site, Tab, never_see_each_other, serving
+from .memory import left_behind
 
 try:
     from authflow.integrations.nicegui import Auth, Page
@@ -93,11 +92,7 @@ def test_what_the_provider_ends_leaves_the_page_and_the_page_says_so(ada: Tab, s
 
 
 def test_two_people_never_see_each_other(ada: Tab, stranger: Tab, site: Site) -> None:
-    stranger.press("Sign in with Acme").answer("grace").sees("the books of Grace Hopper")
-    ada.sees("the books of Ada Lovelace").no_longer_sees("Grace")
-    site.do(site.signed_in["Grace Hopper"].logout)
-    stranger.no_longer_sees("the books of")
-    ada.reload().sees("the books of Ada Lovelace")
+    never_see_each_other(ada, stranger, site)
 
 
 def test_who_says_no_is_told_and_stays_a_stranger(stranger: Tab) -> None:
@@ -172,12 +167,6 @@ def test_ten_thousand_pages_leave_no_memory() -> None:
                 if number % 2:
                     page.close()
 
-        come_and_go(100)
-        gc.collect()
-        tracemalloc.start()
-        come_and_go(10_000)
-        gc.collect()
-        left, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        left = left_behind(come_and_go)
         assert len(manager.on_transition) == 0
         assert left < 100_000

@@ -26,7 +26,7 @@ from authflow.testing import DevProvider, revoke, signed_in
 from tests.real.browser import Chromium
 from tests.real.server_process import ServerProcess, free_port
 
-from .browsing import Site, Tab
+from .browsing import Site, Tab, never_see_each_other
 
 try:
     from authflow.integrations.panel import Auth, Page
@@ -131,11 +131,7 @@ def test_what_the_provider_ends_leaves_the_page_and_the_page_says_so(ada: Tab, s
 
 
 def test_two_people_never_see_each_other(ada: Tab, stranger: Tab, site: Served) -> None:
-    stranger.press("Sign in with Acme").answer("grace").sees("the books of Grace Hopper")
-    ada.sees("the books of Ada Lovelace").no_longer_sees("Grace")
-    site.do(site.signed_in["Grace Hopper"].logout)
-    stranger.no_longer_sees("the books of")
-    ada.reload().sees("the books of Ada Lovelace")
+    never_see_each_other(ada, stranger, site)
 
 
 def test_denied_and_down_are_told(stranger: Tab) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +14,8 @@ import pytest
 from authflow import AsyncSessionManager, LoginFailed, SessionManager
 from authflow.errors import ConfigurationError, MissingExtra
 from authflow.testing import DevProvider, ScriptedBrowser, revoke, signed_in
+
+from .memory import left_behind
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 try:
@@ -250,13 +251,7 @@ def test_ten_thousand_windows_leave_no_memory(manager: SessionManager) -> None:
             delete_now(window)
         QApplication.processEvents()
 
-    come_and_go(100)
-    gc.collect()
-    tracemalloc.start()
-    come_and_go(10_000)
-    gc.collect()
-    left, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    left = left_behind(come_and_go)
     assert len(manager.on_transition) == 0
     assert left < 100_000
 

@@ -14,7 +14,7 @@ from authflow.integrations.web.cookies import new_secret, owner_of
 from authflow.providers import GitHub
 from authflow.testing import DevProvider, revoke, signed_in
 
-from .browsing import Site, Tab, serving
+from .browsing import Site, Tab, never_see_each_other, serving
 
 try:
     from authflow.integrations import streamlit as bridge
@@ -68,11 +68,7 @@ def test_what_the_provider_ends_leaves_the_page_and_the_page_says_so(ada: Tab, s
 
 
 def test_two_people_never_see_each_other(ada: Tab, stranger: Tab, site: Site) -> None:
-    stranger.press("Sign in with Acme").answer("grace").sees("the books of Grace Hopper")
-    ada.sees("the books of Ada Lovelace").no_longer_sees("Grace")
-    site.do(site.signed_in["Grace Hopper"].logout)
-    stranger.no_longer_sees("the books of")
-    ada.reload().sees("the books of Ada Lovelace")
+    never_see_each_other(ada, stranger, site)
 
 
 def test_who_says_no_is_told_and_stays_a_stranger(stranger: Tab) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -15,6 +13,8 @@ from authflow.integrations.web.cookies import new_secret, owner_of
 from authflow.integrations.web.visit import visit_by
 from authflow.providers import GitHub
 from authflow.testing import signed_in
+
+from .memory import left_behind
 
 
 @pytest.mark.parametrize("kind", [SessionManager, AsyncSessionManager])
@@ -35,13 +35,7 @@ async def test_ten_thousand_visits_of_ada_and_of_ten_thousand_strangers_leave_no
             assert "Ada" in look(hers)
             assert "Not signed in" in look(new_secret())
 
-    come_and_go(100)
-    gc.collect()
-    tracemalloc.start()
-    come_and_go(10_000)
-    gc.collect()
-    left, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    left = left_behind(come_and_go)
     assert len(manager.on_transition) == 0
     assert left < 25_000  # not three bytes for each
     closed = manager.close()
