@@ -71,8 +71,13 @@ _MAIN = sys.modules["__main__"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _the_process_is_left_as_it_was() -> Iterator[None]:
-    """Streamlit makes its page the program's `__main__`, which every spawned process would then run; and a visit that
-    it forgot closes its loop when it is collected, which fails if the loop's sockets were collected before it."""
+    """What the tests of other files left alive is no matter for the garbage collector: looking at all of it takes it
+    seconds, and whoever collects often (Streamlit after each run of a page, a test that waits for a session to leave
+    memory) would get nothing else done. And Streamlit makes its page the program's `__main__`, which every spawned
+    process would then run; a visit that it forgot closes its loop when it is collected, which fails if the loop's
+    sockets were collected before it."""
+    gc.collect()
+    gc.freeze()
     yield
     if sys.modules["__main__"] is not _MAIN:
         sys.modules["__main__"] = _MAIN

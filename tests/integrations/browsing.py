@@ -7,7 +7,6 @@ browser. Nobody sleeps: a tab waits for what shall be seen.
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -71,13 +70,9 @@ def serving(manager: Any, build: Callable[[str], Any], port: int = 0) -> Iterato
         thread.start()
         if not started.wait(START_SECONDS) or not server.started:
             raise RuntimeError("the application did not start")
-        # Streamlit collects all garbage after each run of a page: with all that thousands of tests before this one
-        # left alive, that keeps everybody waiting for seconds, several times in each.
-        gc.freeze()
         try:
             yield Site(url, manager, loops[0])
         finally:
-            gc.unfreeze()
             server.should_exit = True
             thread.join(START_SECONDS)
 
