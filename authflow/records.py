@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 RECORD_FORMAT = 1
 _PLAIN_KEY = re.compile(r"(?:[A-Za-z0-9\-._~]*/){2}[A-Za-z0-9\-._~]*")
+_PICTURE = re.compile(r"""https?://(?!/)[^\s\x00-\x1f\x7f"<>\\`]{1,8000}""", re.IGNORECASE)
 
 _SECRET_FIELDS = frozenset(
     {
@@ -212,7 +213,10 @@ class User(Mapping[str, Any]):
 
     @property
     def picture(self) -> str | None:
-        return self._profile.picture
+        """The address of a picture, absolute, by https or http. None for anything else that a provider may have let
+        its users write there (`javascript:`, `data:`, a path): applications put this into `src` and `href`."""
+        written = self._profile.picture
+        return written if isinstance(written, str) and _PICTURE.fullmatch(written) else None
 
     @property
     def groups_complete(self) -> bool:

@@ -70,3 +70,25 @@ def test_a_user_is_the_providers_profile_with_names_on_it() -> None:
     assert dict(user) == {"login": "ada", "id": 7}
     assert [group.name for group in user.groups] == ["team"]
     assert "Ada" not in repr(user)
+
+
+@pytest.mark.parametrize("picture", ["https://acme.test/ada.png", "HTTPS://acme.test/äda?s=1#x", "http://127.0.0.1:80/a"])
+def test_a_picture_is_an_address_of_the_web(picture: str) -> None:
+    assert User(Profile(id="7", picture=picture)).picture == picture
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "javascript:alert(1)//https://acme.test/ada.png", " javascript:alert(1)", "java\nscript:alert(1)",
+        "data:image/svg+xml,<svg>", "vbscript:x", "file:///etc/passwd", "blob:https://acme.test/1", "/ada.png",
+        "//acme.test/ada.png", "ada.png", "", "https:", "https://", "https:///ada.png", "https:\\\\acme.test",
+        "https://acme.test/a b", 'https://acme.test/"onerror=x',
+        "https://acme.test/<svg>", "https://acme.test/\n", "https://acme.test/" + "a" * 9000, 7, None,
+    ],
+    ids=lambda written: repr(written)[:30],
+)  # fmt: skip
+def test_what_else_is_written_for_a_picture_is_none_and_stays_in_the_profile(picture: object) -> None:
+    user = User(Profile(id="7", data={"picture": picture}, picture=picture))  # type: ignore[arg-type]
+    assert user.picture is None
+    assert user["picture"] == picture

@@ -13,6 +13,7 @@ import pytest
 from authflow import AsyncSessionManager, SessionManager
 from authflow.errors import ConfigurationError
 from authflow.integrations.live import Card, Live, look
+from authflow.integrations.web import streams
 from authflow.testing import DevProvider, ScriptedBrowser, VirtualClock, expire, fail_next_refresh, revoke, signed_in
 from tests.session.support import FaultyStore, go, on_thread
 
@@ -63,6 +64,16 @@ async def test_no_name_moves_a_terminals_cursor_or_turns_a_line(manager: Any) ->
     card = look(await go(signed_in(manager, "acme", user=user)))
     assert card.status.isprintable()
     assert (card.name, card.email) == ("Ada ]0;owned ada 2J", "a [2J@acme.test")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("https://acme.test/ada.png", "https://acme.test/ada.png"), ("javascript:alert(1)", None), ("data:,x", None)],
+)
+async def test_no_page_is_given_a_picture_that_is_a_script(manager: Any, written: str, shown: str | None) -> None:
+    session = await go(signed_in(manager, "acme", user={"sub": "1", "picture": written}))
+    assert look(session).picture == (shown or "")
+    assert streams.card_of(session)["user"]["picture"] == shown
 
 
 async def test_the_present_is_shown_at_once_and_every_change_after_it(manager: Any, screen: Screen) -> None:
