@@ -7,7 +7,9 @@ Rule 2: a 401 renews the token once, and only if the token that was refused is s
 Rule 3: an answer that asks for more than a valid token (RFC 9470, RFC 6750 §3.1) is told to the session. No renewal
         would help; only if a step-up has brought another token meanwhile is the request repeated, once.
 
-Rule 4: a token that is bound to a key goes with a proof, a new one each time (RFC 9449).
+Rule 4: a token that is bound to a key goes with a proof, a new one each time (RFC 9449). A redirect that the caller
+        follows goes without it; one that httpx follows by itself takes the proof along, which is for one address and
+        nothing without the token. httpx gives its auth no say in that.
 
 What this file does not know: how a token is renewed, or when it expires. It asks the session.
 """
@@ -150,6 +152,8 @@ class SessionAuth(_Base):
         for last in (False, True):
             request.headers["DPoP"] = self._bearer.prove(request.method, url, token.access_token)
             response = yield request
+            if response.next_request is not None:
+                response.next_request.headers.pop("DPoP", None)
             learned = _is_ours(response, sent) and self._bearer.learn_nonce(url, response.headers)
             if last or not learned or not wants_nonce(response) or not _repeatable(request):
                 break

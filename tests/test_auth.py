@@ -270,6 +270,33 @@ def test_a_caller_who_follows_a_redirect_by_hand_is_refused_elsewhere(serve: Cal
     assert foreign.connections == 0
 
 
+class Bound(Session):
+    """A session whose token is bound to a key."""
+
+    def token(self) -> Token:
+        return Token("old", token_type="DPoP")
+
+    def prove(self, method: str, url: str, access_token: str) -> str:
+        return f"proof-for-{method}"
+
+    def learn_nonce(self, url: str, headers: object) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("library", libraries, ids=lambda lib: lib.__name__)
+def test_a_caller_who_follows_a_redirect_by_hand_takes_no_proof_along(
+    library: Any, serve: Callable[..., Server]
+) -> None:
+    foreign = serve(demanding("old"))
+    server = serve(redirecting(foreign.url))
+    with library.Client(trust_env=False) as client:
+        response = client.get(server.url, auth=SessionAuth(Bound(server.url)))
+        assert response.request.headers["DPoP"] == "proof-for-GET"
+        assert client.send(response.next_request).status_code == 401
+    assert b"proof-for" in server.requests[0]
+    assert b"proof-for" not in foreign.requests[0]
+
+
 def test_origins_that_change_are_seen(serve: Callable[..., Server]) -> None:
     server = serve(demanding("old"))
     session = Session()

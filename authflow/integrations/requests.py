@@ -9,7 +9,7 @@
     api.auth = RequestsAuth(github)     # on every call of this session
 
 The token is renewed when that is due, and once after a 401. It goes to the provider's APIs only (`api_origins`):
-another address raises `OriginNotAllowed`, and a redirect to another origin loses it.
+another address raises `OriginNotAllowed`, and a redirect to another origin loses it, and its proof.
 
 `pip install 'authflow-sessions[requests]'`
 """
@@ -65,10 +65,17 @@ class RequestsAuth(AuthBase):
 
 
 def _receive(steps: Steps, like: httpx.Request, response: Response, **how: Any) -> Response:
-    """After each answer: repeats the request when that is decided. A redirect is followed by requests itself."""
+    """After each answer: repeats the request when that is decided. A redirect is followed by requests itself, with a
+    copy of the request that it sent: its proof was for that address."""
+    sent = response.request
+    response = _settled(steps, like, response, how)
     if response.is_redirect:
-        return response
-    while True:
+        sent.headers.pop("DPoP", None)
+    return response
+
+
+def _settled(steps: Steps, like: httpx.Request, response: Response, how: dict[str, Any]) -> Response:
+    while not response.is_redirect:
         asked = response.request
         answer = told(
             response.status_code, response.raw.headers.items(), asked.method or "", asked.url or "", asked.headers
@@ -85,6 +92,7 @@ def _receive(steps: Steps, like: httpx.Request, response: Response, **how: Any) 
         repeated.history.append(response)
         repeated.request = again
         response = repeated
+    return response
 
 
 def _write(like: httpx.Request, request: PreparedRequest) -> None:

@@ -16,6 +16,7 @@ class API:
         self.accepts = accepts
         self.moves: dict[str, tuple[int, str]] = {}
         self.asked: list[tuple[str, str, str | None, bytes]] = []  # method, path, Authorization, body
+        self.proofs: list[str | None] = []  # of each
         self.url = ""
 
     @property
@@ -39,6 +40,7 @@ def serve(accepts: Callable[[str], bool]) -> Iterator[API]:
                     self.rfile.readline()
                 self.rfile.readline()
             authorization = self.headers.get("authorization")
+            api.proofs.append(self.headers.get("dpop"))
             api.asked.append((self.command, self.path, authorization, body))
             status, where = api.moves.get(self.path, (0, ""))
             if not status:

@@ -164,6 +164,26 @@ def test_a_token_that_is_bound_to_a_key_goes_with_a_proof_and_the_apis_nonce(cal
         assert call(session, acme.resource) == 200
 
 
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_a_redirect_to_another_address_loses_the_proof_too(
+    call: Call, acme: DevProvider, api: API, elsewhere: API, refusals: int
+) -> None:
+    def refuse(token: str) -> bool:
+        api.moves["/away"] = (302, f"{elsewhere.url}/me")
+        return False
+
+    api.accepts = refuse
+    if not refusals:
+        refuse("")
+    settings = acme.settings("bound", dpop=True, scopes=["offline_access"], api_origins=[api.url])
+    with SessionManager([settings], single_user=True) as manager, ScriptedBrowser(user="ada") as ada:
+        assert call(manager["bound"].login(open_url=ada), f"{api.url}/away") == 200
+
+    assert len(set(api.proofs)) == refusals + 1
+    assert None not in api.proofs
+    assert (elsewhere.tokens, elsewhere.proofs) == ([None], [None])
+
+
 async def test_an_async_session_is_awaited_by_aiohttp_and_refused_by_requests(acme: DevProvider, api: API) -> None:
     settings = acme.settings("acme", scopes=["offline_access"], api_origins=[api.url])
     with ScriptedBrowser(user="ada") as ada:
