@@ -107,7 +107,7 @@ class ManagerCore(Renewed, Sessions[S]):
         self._house.renew()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {', '.join(self._house.providers)}>"
+        return f"<{type(self).__name__} {', '.join(self._house.providers) or 'without providers'}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"A {type(self).__name__} is neither copied nor pickled: make one in each process.")
@@ -215,9 +215,8 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
         )
     for provider in providers:
         if not isinstance(provider, Provider):
-            raise ConfigurationError(
-                f"{type(provider).__name__} is no provider.", hint="Pass instances, such as GitHub.from_env()."
-            )
+            what = f"The class {provider.__name__}" if isinstance(provider, type) else type(provider).__name__
+            raise ConfigurationError(f"{what} is no provider.", hint="Pass instances, such as GitHub.from_env().")
         if provider.name in found:
             raise ConfigurationError(
                 f"Two providers are named {provider.name!r}.", hint="Give one of them another name=…."

@@ -16,6 +16,7 @@ from authflow.errors import (
     InvalidGrant,
     OAuthError,
     Phase,
+    Recovery,
     RedirectRefused,
     ResponseInvalid,
     Sent,
@@ -119,6 +120,14 @@ def test_where_there_is_none_the_oauth_document_is_asked_for(first):
 def test_where_there_is_neither_the_first_error_counts():
     with pytest.raises(ResponseInvalid, match="404"):
         drive(discover(openid(), Directory(), NOW), answer(b"", 404), answer(b"<html>"))
+
+
+@pytest.mark.parametrize("first", [answer(b"", 404), answer(b"<html>welcome</html>"), answer(b"", 302)])
+def test_where_there_is_neither_the_issuer_is_doubted(first):
+    with pytest.raises((ResponseInvalid, RedirectRefused)) as caught:
+        drive(discover(openid(), Directory(), NOW), first, answer(b"", 404))
+    assert f"Is '{ISSUER}' the issuer?" in caught.value.hint
+    assert caught.value.recovery is Recovery.FIX_CONFIGURATION
 
 
 @pytest.mark.parametrize("first", [RedirectRefused("to a login page"), answer(b"", 302)])

@@ -26,7 +26,8 @@ class Web:
         parts = urlsplit(redirect_uri)
         if "#" in redirect_uri or "@" in parts.netloc or not parts.hostname:
             raise ConfigurationError(
-                "A redirect_uri is an absolute URL without fragment and user name.", hint="RFC 6749 §3.1.2."
+                "A redirect_uri is an absolute URL without fragment and user name (RFC 6749 §3.1.2).",
+                hint="Write it whole, as it is registered: https://app.example.com/callback.",
             )
         if parts.scheme != "https" and not is_loopback_uri(redirect_uri):
             raise InsecureURL(

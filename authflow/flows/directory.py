@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import AuthflowError, Phase, ProviderError, RedirectRefused, ResponseInvalid, ValidationFailed
+from ..errors import (
+    AuthflowError,
+    Phase,
+    ProviderError,
+    Recovery,
+    RedirectRefused,
+    ResponseInvalid,
+    ValidationFailed,
+    printable,
+)
 from ..protocol.discovery import (
     build_discovery_requests,
     check_metadata,
@@ -126,7 +135,14 @@ def fetch_metadata(provider: Provider, issuer: str) -> Flow[ServerMetadata]:
             raise
         except ProviderError as error:
             missing = missing or error
-    raise missing or ResponseInvalid("The issuer publishes no discovery document.", phase=Phase.PREPARE)
+    if missing is None:
+        raise ResponseInvalid("The issuer publishes no discovery document.", phase=Phase.PREPARE)
+    if provider.issuer is not None and isinstance(missing, (ResponseInvalid, RedirectRefused)):
+        missing.add_facts(
+            hint=f"Is {printable(issuer, 200)!r} the issuer? Set issuer= exactly as the provider writes it.",
+            recovery=Recovery.FIX_CONFIGURATION,
+        )
+    raise missing
 
 
 def with_keys(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -34,6 +36,14 @@ _PER_ATTEMPT = frozenset(
         "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri",
     }
 )  # fmt: skip
+# What a setting's own annotation says of it, for those that are one plain value.
+_PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "a string"),
+    "str | None": ((str, NoneType), "a string or None"),
+    "bool": ((bool,), "True or False"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
@@ -53,6 +63,8 @@ def read_list(who: str, name: str, value: Any) -> tuple[str, ...]:
         raise ConfigurationError(
             f"{who}: {name} must be a list of strings, not one string.", hint=f"Write {name}={value.split()!r}."
         )
+    if not isinstance(value, Iterable | None):
+        raise ConfigurationError(f"{who}: {name} must be a list of strings, not {type(value).__name__}.")
     members = tuple(value or ())
     for one in members:
         if not isinstance(one, str) or not one or one.split() != [one]:
@@ -81,16 +93,18 @@ def check_settings(provider: Provider) -> None:
     if provider.registration is not None and not isinstance(provider.registration, ClientMetadata):
         raise ConfigurationError(f"{who}: registration takes a ClientMetadata.")
     if (not provider.client_id and provider.registration is None) or not isinstance(provider.client_id, str):
-        raise ConfigurationError(f"{who} needs a client_id.", hint="Register the application with the provider.")
-    if provider.client_secret is not None and not isinstance(provider.client_secret, str):
-        raise ConfigurationError(f"{who}: client_secret must be a string or None.")
+        raise ConfigurationError(
+            f"{who} needs a client_id.",
+            hint="Register the application with the provider, and give the id from there as a string.",
+        )
+    check_plain(provider, who)
     for name, value in (("client_id", provider.client_id), ("client_secret", provider.client_secret or "")):
         if value.strip() != value or not value.isprintable():
             raise ConfigurationError(
                 f"{who}: {name} begins or ends with white space, or holds a control character.",
                 hint="Copy it again without the line break.",
             )
-    if not isinstance(provider.name, str) or not set(provider.name) <= _NAME_CHARACTERS or provider.name in (".", ".."):
+    if not set(provider.name) <= _NAME_CHARACTERS or provider.name in (".", ".."):
         raise ConfigurationError(
             f"{who}: the name stands in the redirect URI.", hint="Use letters, digits, '-', '_' and '.'."
         )
@@ -127,6 +141,18 @@ def check_settings(provider: Provider) -> None:
     check_urls(provider, who)
 
 
+def check_plain(provider: Provider, who: str) -> None:
+    """A setting that is a string, a number or a truth is one. Shows no value: it may be a secret."""
+    for one in fields(provider):
+        kinds, words = _PLAIN.get(str(one.type), ((object,), ""))
+        value = getattr(provider, one.name)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and int in kinds):
+            raise ConfigurationError(
+                f"{who}: {one.name} must be {words}, not {type(value).__name__}.",
+                hint=f"Write {one.name}=int(…)." if isinstance(value, str) and int in kinds else "",
+            )
+
+
 def check_urls(provider: Provider, who: str) -> None:
     """Endpoints are https, http only on loopback and when asked for; origins are bare."""
     for name in (*_ENDPOINTS, "issuer"):
@@ -142,6 +168,9 @@ def check_urls(provider: Provider, who: str) -> None:
             check_endpoint(provider.resource, allow_insecure_loopback=provider.allow_insecure_loopback)
         except InsecureURL as error:
             raise InsecureURL(f"{who}, resource: {error.message}", hint=error.hint) from None
+    issuer, well_known, _ = (provider.issuer or "").partition("/.well-known/")
+    if well_known:
+        raise ConfigurationError(f"{who}: issuer is the address of a document.", hint=f"Write issuer={issuer!r}.")
     if provider.discovery and provider.issuer is None and provider.resource is None:
         raise ConfigurationError(f"{who}: discovery needs the issuer.", hint="Set issuer=https://….")
     for name in ("redirect_uri", "post_logout_redirect_uri"):

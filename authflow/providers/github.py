@@ -77,7 +77,7 @@ class GitHub(Provider):
             authorization_endpoint=f"{web}/login/oauth/authorize",
             token_endpoint=f"{web}/login/oauth/access_token",
             userinfo_endpoint=f"{api}/user",
-            revocation_endpoint=f"{api}/applications/{quote(client_id, safe='')}/token",
+            revocation_endpoint=f"{api}/applications/{quote(f'{client_id}', safe='')}/token",
             device_authorization_endpoint=f"{web}/login/device/code",
             client_auth="client_secret_post" if client_secret else None,
             user_scopes=("read:user", "user:email"),

@@ -92,6 +92,11 @@ def test_one_provider_is_no_list_of_providers(providers: Any) -> None:
         SessionManager(providers)
 
 
+def test_a_class_of_providers_is_no_provider() -> None:
+    with pytest.raises(ConfigurationError, match=r"The class GitHub is no provider\. Pass instances"):
+        SessionManager([GitHub])  # type: ignore[list-item]
+
+
 def test_a_store_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="A str is no store"):
         SessionManager([GitHub("id", "secret")], store="sessions.db")  # type: ignore[arg-type]
@@ -104,7 +109,7 @@ async def test_an_owner_is_a_key_that_is_text(manager, owner: Any) -> None:
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="Use letters, digits"):
+    with pytest.raises(ConfigurationError, match="name must be a string, not int"):
         GitHub("id", "secret", name=3)  # type: ignore[arg-type]
 
 

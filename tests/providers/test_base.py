@@ -48,6 +48,13 @@ def test_a_provider_says_whether_it_has_a_secret(make: Make) -> None:
     assert "client_secret" not in repr(make("the-id"))
 
 
+@pytest.mark.parametrize("client_id", [None, 7])
+@every_class
+def test_what_is_no_client_id_is_refused_by_name(make: Make, client_id: Any) -> None:
+    with pytest.raises(ConfigurationError, match="needs a client_id"):
+        make(client_id, SECRET)
+
+
 @every_class
 def test_a_provider_is_frozen(make: Make) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -121,12 +128,19 @@ def test_a_redirect_uri_on_this_machine_or_of_this_application_is_taken(uri: str
         {"scopes": ["read:user user:email"]},
         {"scopes": [""]},
         {"scopes": [7]},
+        {"scopes": 7},
         {"callback_path": "callback"},
+        {"callback_path": 7},
+        {"loopback_port": "8484"},
+        {"loopback_port": True},
         {"loopback_port": 70000},
         {"loopback_host": "0.0.0.0"},
         {"leeway": 301},
         {"leeway": -1},
+        {"leeway": "60"},
         {"timeout": 0},
+        {"timeout": None},
+        {"allow_insecure_loopback": "yes"},
         {"algorithms": []},
         {"algorithms": ["none"]},
         {"algorithms": ["HS256"]},

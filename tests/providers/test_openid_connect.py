@@ -40,6 +40,13 @@ def test_a_slash_more_in_the_issuer_is_another_issuer(idp: RecordedProvider, oid
     assert caught.value.check == "issuer"
 
 
+@pytest.mark.parametrize("document", ["openid-configuration", "oauth-authorization-server"])
+def test_the_address_of_its_document_is_no_issuer(document: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OpenIDConnect(f"https://idp.example.com/realms/dev/.well-known/{document}", "the-id")
+    assert caught.value.hint == "Write issuer='https://idp.example.com/realms/dev'."
+
+
 def test_an_issuer_is_needed() -> None:
     with pytest.raises(ConfigurationError):
         OpenIDConnect("", "the-id")
