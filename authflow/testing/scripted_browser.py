@@ -4,12 +4,14 @@
         manager["acme"].login(open_url=browser)      # opened, signed in, allowed, redirect delivered
 
 Rule 1: called with a URL it returns at once and works on its own thread, as a real browser does; `result()` brings
-        back the last page, or raises what went wrong there.
+        back the last page, or raises what went wrong there. Who never asks for it has it in the log: a login whose
+        browser is stuck at the provider would tell nothing but that nobody came back.
 Rule 2: it reads what is on the page. It knows the fields and buttons that login forms have in common, no provider.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Mapping
@@ -26,6 +28,8 @@ _NAME_FIELDS = frozenset({"login", "username", "user", "email", "identifier", "u
 _YES = ("allow", "accept", "authorize", "approve", "consent", "agree", "confirm", "continue", "yes", "sign", "log")
 _NO = ("deny", "cancel", "reject", "decline", "refuse", "abort", "disallow")
 _MOST_STEPS = 25
+
+_log = logging.getLogger("authflow.testing")
 
 
 class Page(NamedTuple):
@@ -140,7 +144,7 @@ class ScriptedBrowser:
     def go(self, url: str) -> Page:
         """Walks from `url` to the end: the page that answered the redirect, or the first without a form."""
         self.opened.append(url)
-        redirect_uri = dict(parse_qsl(urlsplit(url).query)).get("redirect_uri", "")
+        redirect_uri = _redirect_uri_in(url)
         method, data = "GET", None
         delivered = False
         for _ in range(_MOST_STEPS):
@@ -239,6 +243,12 @@ class _Visit(threading.Thread):
             self.page = self._browser.go(self._url)
         except Exception as error:  # told by result()
             self.failure = error
+            _log.warning("the scripted browser gave up: %s", error)
+        else:
+            if _is_stuck(self._url, self.page):
+                _log.warning(
+                    "the scripted browser is stuck at %s, status %d", _without_query(self.page.url), self.page.status
+                )
 
 
 class _Contents(HTMLParser):
@@ -308,6 +318,16 @@ def _submit(
     if form.method == "post":
         return "POST", target, data
     return "GET", urlunsplit(urlsplit(target)._replace(query=urlencode(data))), None
+
+
+def _redirect_uri_in(url: str) -> str:
+    return dict(parse_qsl(urlsplit(url).query)).get("redirect_uri", "")
+
+
+def _is_stuck(opened: str, page: Page) -> bool:
+    """Whether a page that says no stands where the redirect to the application should be."""
+    redirect_uri = _redirect_uri_in(opened)
+    return page.status >= 400 and bool(redirect_uri) and not _leads_to(page.url, redirect_uri)
 
 
 def _leads_to(url: str, redirect_uri: str) -> bool:

@@ -121,6 +121,28 @@ def test_what_went_wrong_on_its_thread_is_raised_by_result(url: str) -> None:
             browser.result()
 
 
+def test_a_browser_that_gives_up_says_so_in_the_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBrowser(user="mallory") as browser:
+        browser(url)
+    assert "nobody called 'mallory' can be chosen on the page" in caplog.text
+
+
+def test_a_browser_that_is_stuck_at_the_provider_says_where(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBrowser() as browser:
+        browser(url.replace("client_id=", "client_id=not-"))
+    assert "is stuck at http://127.0.0.1:" in caplog.text
+    assert "/authorize, status 400" in caplog.text
+
+
+def test_a_browser_that_came_back_to_the_application_says_nothing(
+    url: str, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ScriptedBrowser(deny=True) as browser:
+        browser(url)
+    assert "error" in listener.received[0]
+    assert not caplog.records
+
+
 def test_a_browser_that_was_never_opened_has_no_result() -> None:
     with ScriptedBrowser() as browser, pytest.raises(RuntimeError, match="never opened"):
         browser.result()
