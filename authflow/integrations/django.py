@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ try:
     from django.utils.cache import patch_vary_headers
     from django.utils.decorators import sync_and_async_middleware
     from django.utils.module_loading import import_string
+    from django.views.debug import get_default_exception_reporter_filter
 except ImportError as missing:
     raise MissingExtra(
         "This bridge needs django, which is not installed.",
@@ -44,6 +45,7 @@ except ImportError as missing:
     ) from missing
 
 from .web import Answer, Asked, Bridge, Passed, Proxy, arun, run
+from .web.cookies import Cookies
 from .web.exchange import LONGEST_FORM
 from .web.places import METHODS, ROUTES
 from .web.streams import HEADERS
@@ -181,19 +183,41 @@ class Present:
         return None if session is None else session.user
 
 
+@lru_cache(maxsize=8)
+def _report_filter(base: Any, cookies: Cookies) -> Any:
+    """Django's filter of error reports (the page under DEBUG, mails to the admins), which knows its own session's
+    cookie, and now ours."""
+
+    class ReportFilter(base):  # type: ignore[misc]
+        def cleanse_setting(self, key: Any, value: Any) -> Any:
+            if isinstance(key, str) and cookies.is_secret(key):
+                return self.cleansed_substitute
+            return super().cleanse_setting(key, value)
+
+    return ReportFilter()
+
+
+def _present(request: HttpRequest) -> Present:
+    auth: Auth = _configured()
+    base: Any = type(get_default_exception_reporter_filter())
+    request.exception_reporter_filter = _report_filter(base, auth.desk.cookies)
+    return Present(auth, request)
+
+
 @sync_and_async_middleware  # type: ignore[untyped-decorator]
 def AuthMiddleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Puts `request.authflow` on each request. `settings.AUTHFLOW` says where the `Auth` is."""
+    """Puts `request.authflow` on each request, and keeps its cookies out of error reports. `settings.AUTHFLOW` says
+    where the `Auth` is."""
     if inspect.iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> Any:
-            request.authflow = Present(_configured(), request)
+            request.authflow = _present(request)
             return _varied(request, await get_response(request))
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> Any:
-        request.authflow = Present(_configured(), request)
+        request.authflow = _present(request)
         return _varied(request, get_response(request))
 
     return middleware

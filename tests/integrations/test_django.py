@@ -103,3 +103,41 @@ def test_djangos_own_cache_gives_nobody_the_page_of_another(monkeypatch: pytest.
                     assert b"Ada" not in cached(request_of(nobody, path)).content
         finally:
             cache.clear()
+
+
+@pytest.mark.parametrize("kind", [SessionManager, AsyncSessionManager])
+def test_no_report_of_an_error_shows_what_opens_a_session(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    """Neither the page under DEBUG nor the mail to the admins."""
+    from django.conf import settings
+    from django.urls import ResolverMatch
+    from django.views.debug import ExceptionReporter
+
+    secret, binding = new_secret(), new_secret()
+    auth = Auth(kind([GITHUB]), base_url=SITE)
+    monkeypatch.setattr(settings, "AUTHFLOW", f"{__name__}.HERE")
+    monkeypatch.setattr(f"{__name__}.HERE", auth)
+    request = request_of(secret)
+    request.COOKIES = {"__Host-owner": secret, "__Host-login-0123": f"{binding}.{secret}", "theme": "dark"}
+
+    def fails(request: HttpRequest) -> HttpResponse:
+        raise KeyError("the application's own mistake")
+
+    async def afails(request: HttpRequest) -> HttpResponse:
+        return fails(request)
+
+    request.resolver_match = ResolverMatch(fails, (), {})
+    try:
+        if kind is SessionManager:
+            AuthMiddleware(fails)(request)
+        else:
+            asyncio.run(AuthMiddleware(afails)(request))
+    except KeyError as error:
+        traceback = error.__traceback__
+        reporter = ExceptionReporter(request, KeyError, error, traceback and traceback.tb_next)  # without this test
+        reports = reporter.get_traceback_html() + reporter.get_traceback_text()
+    asyncio.run(auth.aclose())
+
+    assert "__Host-owner" in reports
+    assert "dark" in reports
+    assert secret not in reports
+    assert binding not in reports

@@ -49,6 +49,10 @@ class Cookies:
         """Whether this browser has shown that it brings cookies of ours back."""
         return any(name.startswith((self.owner_name, f"{self.prefix}login-", self._kept_name)) for name in cookies)
 
+    def is_secret(self, name: str) -> bool:
+        """Whether the value of the cookie `name` must not be shown."""
+        return name == self.owner_name or name.startswith(f"{self.prefix}login-")
+
     def set_kept(self) -> tuple[str, str]:
         """The one by which that is seen."""
         return self._set(self._kept_name, "1", LOGIN_SECONDS)
