@@ -75,6 +75,7 @@ class Auth(Bridge):
                     abort(_response(self.desk.refuse(asked, provider, here)))
                 return view(*args, **kwargs)
 
+            self._guards.add(view)
             return guarded
 
         return decorate
@@ -98,6 +99,8 @@ class Auth(Bridge):
                 made.add_url_rule(rule, f"proxy{number}", view, methods=METHODS, merge_slashes=False)
                 # Werkzeug looks for another rule when a WebSocket is asked for; the same view refuses it.
                 made.add_url_rule(rule, f"proxy{number}", view, methods=("GET",), merge_slashes=False, websocket=True)
+        made.record_once(lambda state: self._guards.watch(state.app.view_functions))
+        made.before_app_request(self._guards.check_first)
         return made
 
     # ── the routes ───────────────────────────────────────────────────────────────────────────────────

@@ -73,6 +73,7 @@ class Auth(Bridge):
                     abort(_response(self.desk.refuse(asked, provider, here)))
                 return await view(*args, **kwargs)
 
+            self._guards.add(view)
             return guarded
 
         return decorate
@@ -94,11 +95,16 @@ class Auth(Bridge):
             view = partial(self._forward, proxy)
             for rule in (proxy.prefix, f"{proxy.prefix}/", f"{proxy.prefix}/<path:path>"):
                 made.add_url_rule(rule, f"proxy{number}", view, methods=list(METHODS), merge_slashes=False)
-        made.record_once(self._end_with)
+        made.record_once(self._join)
+        made.before_app_request(self._check_guards)
         return made
 
-    def _end_with(self, state: Any) -> None:
+    def _join(self, state: Any) -> None:
         state.app.after_serving(self.aclose)
+        self._guards.watch(state.app.view_functions)
+
+    async def _check_guards(self) -> None:
+        self._guards.check_first()
 
     # ── the routes ───────────────────────────────────────────────────────────────────────────────────
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, ParamSpec
 from urllib.parse import quote
 
-from ..errors import MissingExtra
+from ..errors import ConfigurationError, MissingExtra
 
 try:
     from starlette.exceptions import HTTPException
@@ -40,6 +40,26 @@ from .web.exchange import LONGEST_FORM, join_headers
 from .web.places import METHODS, ROUTES
 from .web.streams import HEADERS
 
+P = ParamSpec("P")
+
+
+def _of_a_request(ask: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
+    """Refuses to be a decorator: nobody would await what it made of a function, and the route above would stand open,
+    or one beneath it take that for a function."""
+
+    @wraps(ask)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> Awaitable[Any]:
+        request = (*args, *kwargs.values())[-1]
+        if not isinstance(request, HTTPConnection):
+            raise ConfigurationError(
+                "auth.required takes a request, and guards no function that it is written above.",
+                hint="In FastAPI: session = Depends(auth.required) among the arguments. In Starlette: session = await "
+                "auth.required(request) in the function.",
+            )
+        return ask(*args, **kwargs)
+
+    return asked
+
 
 class Auth(Bridge):
     """The arguments are those of `web.Bridge`."""
@@ -52,6 +72,7 @@ class Auth(Bridge):
         """The live session of this browser, or None."""
         return await self.session(request)
 
+    @_of_a_request
     async def required(self, request: HTTPConnection) -> Any:
         """The live session; otherwise a browser goes to sign in and comes back, a script gets 401."""
         return await self._require(request, None)
@@ -60,6 +81,7 @@ class Auth(Bridge):
         """`required`, with this provider. Raises `UnknownProvider`."""
         self.desk.known(provider)
 
+        @_of_a_request
         async def required(request: HTTPConnection) -> Any:
             return await self._require(request, provider)
 

@@ -5,6 +5,7 @@
     places.py     where the routes are, and where a browser may be sent
     pages.py      what the human is told when it did not go well
     desk.py       the routes: steps that a framework's file runs
+    guards.py     which routes lead past their guard
     logs.py       what access logs say of a callback
     running.py    how steps are run, in both colours
     streams.py    session events, for whoever reads them

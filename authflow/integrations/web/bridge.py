@@ -20,6 +20,7 @@ from ...stopping import until_stopped
 from .desk import Desk
 from .exchange import Answer, Asked
 from .forward import Headers, Pieces, admit, apieces, asend, client_settings, failed, send
+from .guards import Guards
 from .logs import hide_answers
 from .proxy import Proxy
 from .running import arun, run
@@ -49,6 +50,7 @@ class Bridge:
         self._stream_seconds = stream_seconds
         self._proxies: list[Proxy] = []
         self._taken = False  # the routes were handed out
+        self._guards = Guards()
         self._mutex = threading.Lock()
         self._client: httpx.Client | None = None
         self._async_client: httpx.AsyncClient | None = None
