@@ -101,7 +101,8 @@ class Config:
         kind = table.pop("type", name)
         if not isinstance(kind, str) or kind not in TYPES:
             hint = f"{meant(str(kind), TYPES)} Use one of {', '.join(TYPES)}."
-            raise self.error(name, "type", "type is none that authflow has", hint.lstrip())
+            what = "type is none that authflow has" if "type" in self.tables[name] else "type missing"
+            raise self.error(name, "type", what, hint.lstrip())
         settings = settings_of(TYPES[kind])
         strange = next((key for key in table if key not in settings), None)
         if strange is not None:

@@ -149,7 +149,9 @@ def check_plain(provider: Provider, who: str) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and int in kinds):
             raise ConfigurationError(
                 f"{who}: {one.name} must be {words}, not {type(value).__name__}.",
-                hint=f"Write {one.name}=int(…)." if isinstance(value, str) and int in kinds else "",
+                hint="Write it without quotes; what comes from the environment, as int(…)."
+                if isinstance(value, str) and int in kinds
+                else "",
             )
 
 

@@ -137,6 +137,7 @@ class DevProvider(SigningProvider):
     ) -> None:
         _check(style in _PREFIXES, f"style={style!r} is not served.", "Use 'oidc' or 'github'.")
         check_algorithm(algorithm)
+        _check(not isinstance(users, str), "users is a list, not one name.", f"Write users=[{users!r}].")
         _check(rotation in ("none", "grace", "strict"), f"rotation={rotation!r} is unknown.", "Use 'strict'.")
         super().__init__(algorithm)
         self.style = style

@@ -31,6 +31,7 @@ from ..operations import sign_in_required
 from ..protocol.messages import ServerMetadata
 from ..protocol.urls import origin_of
 from ..providers.base import Provider
+from ..providers.checks import read_list
 from ..reading import ReadableSession
 from ..records import PendingRef, Profile, Token
 from ..session import AsyncSession, Session
@@ -80,8 +81,9 @@ def signed_in(
     session is live or pending already.
     """
     session = manager[name]
+    granted = session.provider.scopes if scopes is None else read_list("signed_in", "scopes", scopes)
     _stand_in(session)
-    token = make_token(session, tuple(scopes if scopes is not None else session.provider.scopes), expires_in)
+    token = make_token(session, tuple(granted), expires_in)
     if not refreshable:
         token = msgspec.structs.replace(token, refresh_token=None)
     return session._do(_sign_in(session, token, dict(user or {"id": "1", "sub": "1", "name": "Test User"})))

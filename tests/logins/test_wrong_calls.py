@@ -20,6 +20,7 @@ from authflow.errors import (
     UnknownProvider,
 )
 from authflow.providers import GitHub
+from authflow.testing import signed_in
 
 from .conftest import go
 
@@ -100,6 +101,13 @@ def test_a_class_of_providers_is_no_provider() -> None:
 def test_a_store_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="A str is no store"):
         SessionManager([GitHub("id", "secret")], store="sessions.db")  # type: ignore[arg-type]
+
+
+def test_the_scopes_of_a_session_in_tests_are_a_list_too() -> None:
+    with SessionManager([GitHub("id", "secret")]) as manager:
+        with pytest.raises(ConfigurationError, match=r"Write scopes=\['repo', 'gist'\]"):
+            signed_in(manager, "github", scopes="repo gist")
+        assert manager["github"].state is State.IDLE
 
 
 @pytest.mark.parametrize("owner", ["", None, 3])

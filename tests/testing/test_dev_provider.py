@@ -390,6 +390,11 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, str]) -> None
         DevProvider(**settings)  # type: ignore[arg-type]
 
 
+def test_one_name_is_no_list_of_users() -> None:
+    with pytest.raises(ConfigurationError, match=r"Write users=\['linus'\]"):
+        DevProvider(users="linus")
+
+
 def test_users_may_be_given_by_name() -> None:
     provider = DevProvider(users=["linus", DevUser("guido", email="guido@example.org")])
     assert provider.user("linus@example.com") == DevUser("linus", "Linus", "linus@example.com")
