@@ -23,14 +23,14 @@ HEADLESS = bool(os.environ.get("AUTHFLOW_EXAMPLE_HEADLESS"))
 
 def books(session: Any) -> pn.Column:
     """Only for the signed-in: it is built when somebody signs in, and leaves the page when the session ends."""
-    return pn.Column("### Your books", f"{session.user.name}, you have read 12 of them.")
+    return pn.Column("## Your books", f"{session.user.name}, you have read 12 of them.")
 
 
 def application(auth: Auth) -> Callable[[], pn.Column]:
     def home() -> pn.Column:
         page = auth.page()
-        parts = page.user_card(), page.protected(books), page.button()
-        return pn.Column(*parts, sizing_mode="stretch_width", max_width=480, margin=(24, "auto"))
+        parts = "# Books", page.user_card(), page.protected(books), page.button()
+        return pn.Column(*parts, sizing_mode="stretch_width", max_width=480, styles={"margin": "24px auto"})
 
     return home
 

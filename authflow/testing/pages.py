@@ -280,7 +280,7 @@ def _page(title: str, label: str, body: str, tint: str) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
         f'<title>{escape(title)} · {escape(label)}</title><link rel="icon" href="{_ICON}"><style>{STYLE}</style></head>'
         f'<body><main><p class="brand"><span class="mark">{_KEY}</span>{escape(label)}</p>{body}</main>'
-        f'<p class="note">{_FLASK}Development provider: no real accounts here</p></body></html>'
+        f'<footer class="note">{_FLASK}Development provider: no real accounts here</footer></body></html>'
     )
 
 

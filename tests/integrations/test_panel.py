@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import runpy
 import sys
 import threading
 import tracemalloc
@@ -23,8 +24,10 @@ from authflow.integrations.web.visit import Visit
 from authflow.providers import GitHub
 from authflow.stores import SQLiteStore
 from authflow.testing import DevProvider, revoke, signed_in
+from tests.real.accessible import complaints
 from tests.real.browser import Chromium
 from tests.real.server_process import ServerProcess, free_port
+from tests.test_examples import ROOT
 
 from .browsing import Site, Tab, never_see_each_other
 
@@ -240,6 +243,27 @@ def test_a_page_of_one_visitor_is_not_reused_for_the_next(manager: SessionManage
     with serving(manager, build) as site, pn.config.set(reuse_sessions=True):
         httpx.get(site.url, trust_env=False, timeout=60)
     assert said == ["Serve without it."]
+
+
+# ── the example ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("wide", [1280, 390])
+def test_the_example_stands_in_the_middle_and_axe_finds_nothing(chromium: Chromium, wide: int) -> None:
+    application = runpy.run_path(str(ROOT / "examples" / "panel_page.py"))["application"]
+    with DevProvider(label="Acme").serve() as provider:
+        manager = SessionManager([provider.settings("acme")])
+        context = chromium.run(chromium.new_context(viewport={"width": wide, "height": 700}))
+        with serving(manager, application) as site, Tab(chromium, site.url, context) as tab:
+            frame = ("landmark-one-main", "region")  # which landmarks there are is Panel's matter
+            tab.go().sees("Not signed in")
+            found = chromium.run(complaints(tab.page, apart_from=frame))
+            tab.press("Sign in with Acme").answer("ada").sees("you have read 12 of them")
+            found += chromium.run(complaints(tab.page, apart_from=frame))
+            box = chromium.run(tab.page.locator("[data-authflow]").bounding_box())
+            found += [] if chromium.run(tab.page.evaluate("document.body.scrollWidth")) <= wide else ["scrolls"]
+    assert found == []
+    assert 0 < box["x"] == pytest.approx(wide - box["x"] - box["width"], abs=24)
 
 
 # ── as Panel's users run it ──────────────────────────────────────────────────────────────────────────
