@@ -99,6 +99,11 @@ color:inherit;cursor:pointer;transition:background-color .12s,border-color .12s}
 .button:hover{background:var(--hover);border-color:var(--soft)}
 .go{background:var(--brand);border-color:var(--brand);color:var(--brand-ink)}
 .go:hover{background:var(--brand-deep);border-color:var(--brand-deep)}
+a.button{display:grid;place-items:center;text-decoration:none}
+.field{display:block;margin:0 0 22px;color:var(--soft);font-size:.88rem}
+.code{display:block;width:100%;min-height:56px;margin-top:6px;padding:10px 16px;border:1px solid var(--soft);
+border-radius:12px;background:transparent;color:var(--ink);text-align:center;text-transform:uppercase;letter-spacing:.12em;
+font:600 1.25rem/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .quiet{display:block;width:100%;margin:16px 0 0;border:0;background:transparent;color:var(--soft);font:inherit;
 font-weight:550;
 min-height:40px;border-radius:12px;cursor:pointer}
@@ -108,7 +113,7 @@ min-height:40px;border-radius:12px;cursor:pointer}
 .said dt{color:var(--soft);font-size:.8rem}
 .said dd{margin:0 0 10px}
 .said dd:last-child{margin:0}
-button:focus-visible{outline:3px solid var(--brand);outline-offset:3px}
+button:focus-visible,a:focus-visible,input:focus-visible{outline:3px solid var(--brand);outline-offset:3px}
 .note{width:100%;max-width:27rem;margin:18px 0 0;display:flex;gap:10px;align-items:center;justify-content:center;
 font-size:.86rem;font-weight:550;
 color:var(--note-ink);background:var(--note);border:1px solid var(--note-line);border-radius:14px;padding:10px 16px}
@@ -199,8 +204,8 @@ def enter_code_page(label: str, action: str, problem: str = "", tint: str = "") 
         label,
         f'<h1>Connect a device</h1><p class="lead">{escape(lead)}</p>'
         f'<form method="post" action="{escape(action)}">'
-        '<p><label>Code <input class="code" name="user_code" autocomplete="off" autocapitalize="characters" required>'
-        '</label></p><div class="answers one"><button class="button go">Continue</button></div></form>',
+        '<label class="field">Code<input class="code" name="user_code" autocomplete="off" autocapitalize="characters" '
+        'required></label><div class="answers one"><button class="button go">Continue</button></div></form>',
         tint,
     )
 
