@@ -183,7 +183,9 @@ async def test_renewed_tokens_that_cannot_be_stored_are_revoked_and_never_shown(
     world.provider.tamper["token_response"] = lambda answer: issued.append(dict(answer))
     old = await go(session.token())
     store.break_after(1, "swap", RECORD)
+    written = store.calls.count(("swap", "session//acme/"))
     asking = world.start(session.refresh)
+    await world.eventually(lambda: store.calls.count(("swap", "session//acme/")) == written + 2)  # the tokens are here
     while not asking.done():
         await world.pass_time(0.5)
     with pytest.raises(StoreError):
