@@ -22,7 +22,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import httpx
 
@@ -39,12 +39,12 @@ from ..protocol.witness import Checked
 from ..records import Key, SessionRecord
 from .shelves import ATTEMPT, MOST_OPEN, RESTORE, Recording, Shelves, order, slot
 from .story import FAILED, Trace
-from .telling import GOES_ON, Telling, read_carried
+from .telling import GOES_ON, read_carried
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
 
-Heard = tuple[Any, ...]  # monotonic seconds, what tells it, and of what: flat, so that the collector has little to do
+Heard = tuple[float, tuple[Any, ...]]  # monotonic seconds; what it is, as `_ACTS` and `Telling` name it, and of what
 Later = Callable[[Callable[[], object], float], bool]  # calls something after so many seconds; False: it will not
 
 MOST_HEARD: Final = 32  # of one session, until it is told
@@ -98,16 +98,19 @@ class _quietly:
         return True
 
 
-class Untold(NamedTuple):
-    """What was heard of something that went well: when it ended (monotonic seconds), and by how much the clock on the
-    wall was ahead of that."""
+class Untold(list[Heard]):
+    """What was heard of a session and is not told yet. `logins`: how many began in it. `well`: all went well, so far.
+    `last`: the trigger of its last transition. When it is over, `ended` is when it ended (monotonic seconds), and
+    `ahead` by how much the clock on the wall was ahead of that."""
 
-    ended: float
+    last = ""
+    logins = 0
+    well = True
     ahead: float
-    heard: list[Heard]
+    ended: float
 
     def __repr__(self) -> str:
-        return f"<Untold, {len(self.heard)} things>"
+        return f"<Untold, {len(self)} things>"
 
 
 class StoryRecorder(Renewed, Recorder):
@@ -119,7 +122,7 @@ class StoryRecorder(Renewed, Recorder):
         self._later = later
         self._monotonic = clock.monotonic
         self._mutex = threading.Lock()
-        self._heard: dict[Key, list[Heard]] = {}  # not redacted yet: of what goes on,
+        self._heard: dict[Key, Untold] = {}  # not redacted yet: of what goes on,
         self._untold: OrderedDict[tuple[Key, str], Untold] = OrderedDict()  # and of what went well and is over
         self._flying: set[Key] = set()  # whose renewal has begun and not ended
         self._comes = False  # `_tell_what_waits` will be called
@@ -148,48 +151,60 @@ class StoryRecorder(Renewed, Recorder):
     # ── what is heard ────────────────────────────────────────────────────────────────────────────────
 
     def event(self, key: Key, event: AuthEvent, planned: Planned) -> None:
-        self._hear(key, StoryRecorder._event, event, planned)
-        if event.trigger not in _GOES_ON and key not in self._flying:
-            self._over(key, logins=1)
+        trigger = event.trigger
+        with self._mutex:
+            heard = self._hear_within(key, ("event", event, planned))
+            heard.last = trigger
+            if trigger == Trigger.AUTHORIZE._value_:
+                heard.logins += 1
+            elif trigger in FAILED:
+                heard.well = False
+            comes = trigger in _GOES_ON or key in self._flying or self._over_within(key, logins=1)
+        if not comes:
+            self._put_off(key)
 
     def dropped(self, key: Key, trigger: str, facts: Facts, record: SessionRecord) -> None:
         if key in self._heard or self._has_stories(key):
-            self._hear(key, StoryRecorder._dropped, trigger, facts, record)
+            self._hear(key, ("dropped", trigger, facts, record))
 
     def request(self, key: Key, story: str, asked: Asked) -> None:
         request, answer, seconds = asked
         if not isinstance(answer, httpx.Response):  # its frames hold all that was at hand
             failed = (answer.code, str(answer)) if isinstance(answer, AuthflowError) else (type(answer).__name__, "")
-            self._hear(key, StoryRecorder._tell, story, Telling.call, request, failed, seconds)
+            self._hear(key, ("call", story, request, failed, seconds))
             return
-        self._hear(key, StoryRecorder._tell, story, Telling.call, request, answer, seconds)
+        self._hear(key, ("call", story, request, answer, seconds))
         if len(answer.content) > MOST_HELD:
             with self._mutex:
                 self._settle_within(key)
 
     def decision(self, key: Key, question: str, move: str, facts: Mapping[str, object]) -> None:
-        self._hear(key, StoryRecorder._tell, REFRESH, Telling.decide, question, move, facts)
+        self._hear(key, ("decide", REFRESH, question, move, facts))
 
     def checks(self, key: Key, story: str, checked: Sequence[Checked]) -> None:
-        self._hear(key, StoryRecorder._tell, story, Telling.checks, checked)
+        self._hear(key, ("checks", story, checked))
 
     def left(self, key: Key, story: str, url: str) -> None:
-        self._hear(key, StoryRecorder._tell, story, Telling.left, url)
+        self._hear(key, ("left", story, url))
 
     def came_back(self, key: Key, story: str, redirect_uri: str, params: CallbackParams, bound: bool) -> None:
-        self._hear(key, StoryRecorder._tell, story, Telling.returned, redirect_uri, params, bound)
+        self._hear(key, ("returned", story, redirect_uri, params, bound))
 
     def begin(self, key: Key, story: str) -> None:
-        self._hear(key, StoryRecorder._begin, story)
-        self._flying.add(key)
+        with self._mutex:
+            self._hear_within(key, ("begin", story))
+            self._flying.add(key)
 
     def end(self, key: Key, story: str) -> None:
-        self._hear(key, StoryRecorder._finish, story)
-        self._flying.discard(key)
-        self._over(key, logins=0)
+        with self._mutex:
+            self._hear_within(key, ("end", story))
+            self._flying.discard(key)
+            comes = self._over_within(key, logins=0)
+        if not comes:
+            self._put_off(key)
 
     def resume(self, key: Key, story: str, data: bytes) -> None:
-        self._hear(key, StoryRecorder._resume, story, data)
+        self._hear(key, ("resume", story, data))
 
     def carry(self, key: Key, story: str) -> bytes | None:
         with _quietly("carried"), self._mutex:
@@ -244,49 +259,57 @@ class StoryRecorder(Renewed, Recorder):
 
     # ── from hearing to telling ──────────────────────────────────────────────────────────────────────
 
-    def _hear(self, key: Key, act: Callable[..., None], *given: Any) -> None:
+    def _hear(self, key: Key, told: tuple[Any, ...]) -> None:
         with self._mutex:
-            heard = self._heard.get(key)
-            if heard is not None:
-                heard.append((self._monotonic(), act, *given))
-                if len(heard) >= MOST_HEARD:
-                    self._settle_within(key)
-                return
-            self._heard[key] = [(self._monotonic(), act, *given)]
-            if act not in _BEGINS and not self._shelves.goes_on(key):
-                self._settle_within(key)  # it is late: what it belongs to has ended
-            elif len(self._heard) > MOST_OPEN:
-                self._settle_within(next(iter(self._heard)))
+            self._hear_within(key, told)
 
-    def _over(self, key: Key, *, logins: int) -> None:
-        """Something of this session has ended, among it so many logins. What went well waits to be told."""
-        with self._mutex:
-            kind = self._may_wait(key, logins)
-            if kind is None:
+    def _hear_within(self, key: Key, told: tuple[Any, ...]) -> Untold:
+        heard = self._heard.get(key)
+        if heard is not None:
+            heard.append((self._monotonic(), told))
+            if len(heard) >= MOST_HEARD:
                 self._settle_within(key)
-                return
-            heard = self._heard.pop(key)
-            name = key, f"{kind} {next(self._numbers)}" if self._settings.every else kind
-            self._untold.pop(name, None)  # it would give way as soon as this one is told
-            self._untold[name] = Untold(heard[-1][0], self._clock.time() - self._monotonic(), heard)
-            if len(self._untold) > self._settings.stories:
-                self._untold.popitem(last=False)
-            comes, self._comes = self._comes, True
+            return heard
+        heard = self._heard[key] = Untold()
+        heard.append((self._monotonic(), told))
+        if told[0] not in _BEGINS and not self._shelves.goes_on(key):
+            self._settle_within(key)  # it is late: what it belongs to has ended
+        elif len(self._heard) > MOST_OPEN:
+            self._settle_within(next(iter(self._heard)))
+        return heard
+
+    def _over_within(self, key: Key, *, logins: int) -> bool:
+        """Something of this session has ended, among it so many logins. What went well waits to be told, unless more
+        than what has ended is in it, or a part of it was told already. Whether who tells what waits will come."""
+        heard = self._heard.get(key)
+        kind = None
+        if heard is not None and heard.well and heard.logins <= logins and not self._shelves.goes_on(key):
+            kind = _WELL.get(heard.last)
+        if heard is None or kind is None:
+            self._settle_within(key)
+            return True
+        del self._heard[key]
+        heard.ended = self._monotonic()
+        heard.ahead = self._clock.time() - heard.ended
+        name = key, f"{kind} {next(self._numbers)}" if self._settings.every else kind
+        untold = self._untold
+        if name in untold:
+            del untold[name]  # it would give way as soon as this one is told
+        untold[name] = heard
+        if len(untold) > self._settings.stories:
+            untold.popitem(last=False)
+        comes, self._comes = self._comes, True
+        return comes
+
+    def _put_off(self, key: Key) -> None:
+        """Has what waits told later, or at once if the manager is closed."""
+        comes = False
+        with _quietly("put off"):
+            comes = self._later(self._tell_what_waits, WAITS)
         if not comes:
-            with _quietly("put off"):
-                comes = self._later(self._tell_what_waits, WAITS)
-        if not comes:  # the manager is closed
             with self._mutex:
                 self._comes = False
                 self._settle_within(key)
-
-    def _may_wait(self, key: Key, logins: int) -> str | None:
-        """What it is of the session that went well; None when it did not, or when more than what has ended is in it,
-        or when a part of it was told already."""
-        triggers = [one[2].trigger for one in self._heard.get(key, ()) if one[1] is StoryRecorder._event]
-        if not triggers or not FAILED.isdisjoint(triggers) or triggers.count(Trigger.AUTHORIZE._value_) > logins:
-            return None
-        return None if self._shelves.goes_on(key) else _WELL.get(triggers[-1])
 
     def _tell_what_waits(self) -> None:
         """Tells what has waited for its time, a few at once."""
@@ -301,7 +324,7 @@ class StoryRecorder(Renewed, Recorder):
                 if left > 0:
                     break
                 del self._untold[name]
-                self._tell_all(name[0], untold.heard, untold.ahead)
+                self._tell_all(name[0], untold, untold.ahead)
         self._later(self._tell_what_waits, max(left, PAUSE))
 
     def _has_stories(self, key: Key) -> bool:
@@ -311,7 +334,7 @@ class StoryRecorder(Renewed, Recorder):
         """Tells all that was heard of a session."""
         for name in [one for one in self._untold if one[0] == key]:
             untold = self._untold.pop(name)
-            self._tell_all(key, untold.heard, untold.ahead)
+            self._tell_all(key, untold, untold.ahead)
         heard = self._heard.pop(key, None)
         if heard is not None:
             self._tell_all(key, heard, self._clock.time() - self._monotonic())
@@ -319,7 +342,7 @@ class StoryRecorder(Renewed, Recorder):
     def _settle_all(self) -> None:
         while self._untold:
             (key, _), untold = self._untold.popitem(last=False)
-            self._tell_all(key, untold.heard, untold.ahead)
+            self._tell_all(key, untold, untold.ahead)
         for key in list(self._heard):
             self._settle_within(key)
 
@@ -327,13 +350,14 @@ class StoryRecorder(Renewed, Recorder):
         """Tells what was heard of a session, redacted. A defect in that costs a step, never a login. `ahead`: by how
         much the clock on the wall was ahead of the monotonic one."""
         self._shelves.ahead = ahead
-        for at, act, *given in heard:
+        for at, (what, *given) in heard:
             with _quietly("told"):
-                act(self, key, at, *given)
+                act: Callable[..., None] = _ACTS.get(what, StoryRecorder._tell)
+                act(self, key, at, what, *given)
         for telling in self._shelves.of.get(key, {}).values():
             telling.forget()
 
-    def _event(self, key: Key, at: float, event: AuthEvent, planned: Planned) -> None:
+    def _event(self, key: Key, at: float, _: str, event: AuthEvent, planned: Planned) -> None:
         for telling in self._shelves.tellings_of(key, at, event, planned):
             telling.transition(telling.since_began(at), event, planned)
             if event.trigger not in GOES_ON:
@@ -341,16 +365,16 @@ class StoryRecorder(Renewed, Recorder):
             if telling.outcome and not telling.held:
                 self._shelves.end(telling, at)
 
-    def _dropped(self, key: Key, at: float, trigger: str, facts: Facts, record: SessionRecord) -> None:
+    def _dropped(self, key: Key, at: float, _: str, trigger: str, facts: Facts, record: SessionRecord) -> None:
         telling = self._shelves.of_trigger(key, trigger, facts)
         if telling is not None:
             telling.dropped(telling.since_began(at), trigger, facts, record)
 
-    def _tell(self, key: Key, at: float, story: str, act: Callable[..., None], *given: Any) -> None:
+    def _tell(self, key: Key, at: float, what: str, story: str, *given: Any) -> None:
         telling = self._shelves.find(key, at, story)
-        act(telling, telling.since_began(at), *given)
+        getattr(telling, what)(telling.since_began(at), *given)
 
-    def _begin(self, key: Key, at: float, story: str) -> None:
+    def _begin(self, key: Key, at: float, _: str, story: str) -> None:
         telling = self._shelves.of.get(key, {}).get(story)
         if telling is None or (telling.ended is not None and telling.outcome != "adopt"):
             telling = self._shelves.start(key, at, story, story)
@@ -360,7 +384,7 @@ class StoryRecorder(Renewed, Recorder):
             self._shelves.open[id(telling)] = telling
         telling.held = True
 
-    def _finish(self, key: Key, at: float, story: str) -> None:
+    def _finish(self, key: Key, at: float, _: str, story: str) -> None:
         telling = self._shelves.of.get(key, {}).get(story)
         if telling is not None and telling.held:
             telling.held = False
@@ -370,7 +394,7 @@ class StoryRecorder(Renewed, Recorder):
             else:
                 self._shelves.drop(telling)
 
-    def _resume(self, key: Key, at: float, story: str, data: bytes) -> None:
+    def _resume(self, key: Key, at: float, _: str, story: str, data: bytes) -> None:
         telling = self._shelves.of.get(key, {}).get(story)
         if telling is not None and not telling.seen:
             return
@@ -380,5 +404,12 @@ class StoryRecorder(Renewed, Recorder):
             telling.take_up(carried)
 
 
-_BEGINS: Final = {StoryRecorder._event, StoryRecorder._begin, StoryRecorder._resume}
+_ACTS: Final[dict[str, Callable[..., None]]] = {
+    "event": StoryRecorder._event,
+    "dropped": StoryRecorder._dropped,
+    "begin": StoryRecorder._begin,
+    "end": StoryRecorder._finish,
+    "resume": StoryRecorder._resume,
+}
+_BEGINS: Final = frozenset({"event", "begin", "resume"})
 TraceSetting = bool | Literal["all"] | Recording | Recorder
