@@ -18,13 +18,15 @@ seconds after its tab. What is protected leaves the page when the session ends.
         --exclude-headers Cookie --include-cookies none
 
 Rule: Bokeh writes the cookies of a request into the page, where scripts can read them. The owner's must not be there:
-`options` leaves them out, `panel serve` is told to, and a page that has them is not shown.
+`options` and the flags of `panel serve` leave out all of them, since those of logins under way have names that nobody
+knows before; a page that has one of a login is not shown.
 
 `pip install 'authflow-sessions[panel]'`
 """
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -45,10 +47,11 @@ except ImportError as missing:
     ) from missing
 
 from . import tornado
-from .web.cookies import Cookies
 from .web.visit import Visit, visit_by
 
 __all__ = ["Auth", "Page"]
+
+_LOOP_SECONDS = 30.0  # that a page waits for the loop to be free
 
 
 class Auth(tornado.Auth):
@@ -60,7 +63,7 @@ class Auth(tornado.Auth):
         return {
             "extra_patterns": self.routes,
             "websocket_origin": [self.desk.places.origin.partition("://")[2]],
-            "exclude_cookies": _Own(self.desk.cookies),
+            "include_cookies": [],
             "exclude_headers": ["Cookie"],
         }
 
@@ -78,13 +81,20 @@ class Auth(tornado.Auth):
         self._check(request)
         # What came with this very request, where `request.cookies` is what Bokeh put into the page.
         asked = request._request
-        page = Page(visit_by(self.desk, asked.headers.get("Cookie", ""), provider, _here(asked.path)), document)
+
+        def make() -> Page:
+            with set_curdoc(document):
+                return Page(
+                    visit_by(self.desk, asked.headers.get("Cookie", ""), provider, _here(asked.path)), document
+                )
+
+        page = _on_its_loop(context, make)
         pn.state.on_session_destroyed(page.close)
         return page
 
     def _check(self, request: Any) -> None:
-        own = _Own(self.desk.cookies)
-        if any(name in own for name in request.cookies):
+        cookies = self.desk.cookies
+        if cookies.owner_name in request.cookies or cookies.logins(dict.fromkeys(request.cookies, "")):
             raise ConfigurationError(
                 "Bokeh would write the cookie of this browser into the page, where every script can read it.",
                 hint="Serve with pn.serve(…, **auth.options), or "
@@ -151,17 +161,6 @@ class Page:
             paint(card)
 
 
-class _Own(list[str]):
-    """The names of the cookies of a login, as Bokeh asks for them: those of logins under way are not known before."""
-
-    def __init__(self, cookies: Cookies) -> None:
-        super().__init__([cookies.owner_name])
-        self._cookies = cookies
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or bool(self._cookies.logins({str(name): ""}))
-
-
 def _here(path: str) -> str:
     """The page of a request; a page that was away for long asks by its WebSocket."""
     return path.removesuffix("/ws") or "/"
@@ -207,6 +206,21 @@ class _Easel:
             self._first = paint
         elif self._document.session_context is not None:  # a document that is gone has none
             await self._document.session_context.with_locked_document(locked)
+
+
+def _on_its_loop(context: Any, make: Callable[[], Page]) -> Page:
+    """What `make` makes where Panel's loop runs: from Bokeh 3.10 on a page's function is called on a thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        loop = context.server_context.application_context.io_loop.asyncio_loop
+    else:
+        return make()
+
+    async def there() -> Page:
+        return make()
+
+    return asyncio.run_coroutine_threadsafe(there(), loop).result(_LOOP_SECONDS)
 
 
 def _tell(easel: weakref.ref[_Easel]) -> None:
