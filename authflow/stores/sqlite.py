@@ -433,6 +433,11 @@ class _Connection(sqlite3.Connection):
                     raise
             time.sleep(_ASK_AGAIN)
 
+    def __del__(self) -> None:
+        # Of a store that nobody closed: from Python 3.13 on that would be a ResourceWarning.
+        with suppress(sqlite3.Error):
+            self.close()
+
 
 class _Borrowed:
     """`with` one connection. What SQLite says becomes a `StoreError`, and that connection is not used again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sqlite3
 import threading
@@ -17,7 +18,18 @@ from authflow.errors import StoreError
 from authflow.stores import Conflict, SQLiteStore, Store
 from authflow.stores import sqlite as sqlite_module
 
-from .contract import Heard, Opener, ProcessLockContract, Trouble, ended_well, folder_modes, made, require, spawn
+from .contract import (
+    Heard,
+    Opener,
+    ProcessLockContract,
+    Trouble,
+    ended_well,
+    folder_modes,
+    made,
+    open_descriptors,
+    require,
+    spawn,
+)
 
 
 class TestSQLiteStore(ProcessLockContract):
@@ -53,6 +65,15 @@ def store(path: Path) -> Iterator[SQLiteStore]:
     opened = SQLiteStore(path)
     yield opened
     opened.close()
+
+
+def test_a_store_that_nobody_closed_leaves_no_file_open_and_is_no_fault(path: Path) -> None:
+    store = SQLiteStore(path)
+    store.swap("key", 0, b"data")
+    assert any(str(path) in one for one in open_descriptors()) or not open_descriptors()
+    del store
+    gc.collect()  # a warning here (Python 3.13) fails the test
+    assert not any(str(path) in one for one in open_descriptors())
 
 
 @contextmanager
