@@ -91,7 +91,8 @@ def check_takes_event(receiver: Receiver, signal: str) -> None:
     except TypeError as error:
         more = ", **facts" if len(facts) > 1 else ""
         raise InvalidCall(
-            f"{name_of(receiver)} cannot receive {signal}: {error}.", hint=f"Define it as f(session, event{more})."
+            f"{name_of(receiver)} cannot receive {signal}: {error}.",
+            hint=f"Define it as f(session, event{more}); all but the session is given by these names.",
         ) from None
 
 

@@ -151,6 +151,13 @@ def test_what_cannot_receive_is_refused_when_it_is_connected(signals):
         assert refused.value.hint
 
 
+def test_an_event_by_another_name_is_refused_and_the_name_is_told(signals):
+    with pytest.raises(InvalidCall) as refused:
+        signals.on_login.connect(lambda session, e: None)
+    assert "f(session, event)" in refused.value.hint
+    assert "by these names" in refused.value.hint
+
+
 def test_a_sender_that_could_never_be_heard_is_refused(signals, seen):
     for sender in ("github", "", None, 7, object(), "a/b/c/d", "a/b"):
         with pytest.raises(InvalidCall) as refused:
