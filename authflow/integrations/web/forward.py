@@ -3,7 +3,9 @@
 Rule 1: one client for all, without a memory: it keeps no cookie (the next user would send it), follows no redirect,
         reads no environment.
 Rule 2: a body that is small is read first, so that after an API's 401 it can be sent again with a fresh token.
-Rule 3: every wait has an end: 5 s to connect, `SECONDS` for each piece. The connection ends with the answer, and when
+Rule 3: an API may end a connection that waits for the next request in the moment in which that is sent. What only reads
+        is then sent once more (RFC 9110 §9.2.2); what may have done something there is not.
+Rule 4: every wait has an end: 5 s to connect, `SECONDS` for each piece. The connection ends with the answer, and when
         the page goes away. There may be as many as there are requests: who reads slowly keeps nobody else waiting.
 """
 
@@ -27,6 +29,7 @@ logger = logging.getLogger("authflow.integrations")
 SECONDS = 60.0
 SMALL_BODY = 64 * 1024
 TIMEOUT = httpx.Timeout(SECONDS, connect=5.0, pool=5.0)
+ONLY_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 Headers = list[tuple[str, str]]
 
 
@@ -93,6 +96,11 @@ async def asend(
     if length is not None and length <= SMALL_BODY:
         content = b"".join([piece async for piece in body]) if length else None
     request = client.build_request(method, url, headers=proxy.headers_up(headers), content=content)
+    try:
+        return await client.send(request, auth=session.auth, stream=True)
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        if not _may_go_again(error, method, content):
+            raise
     return await client.send(request, auth=session.auth, stream=True)
 
 
@@ -111,7 +119,16 @@ def send(
     if length is not None and length <= SMALL_BODY:
         content = b"".join(body) if length else None
     request = client.build_request(method, url, headers=proxy.headers_up(headers), content=content)
+    try:
+        return client.send(request, auth=session.auth, stream=True)
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        if not _may_go_again(error, method, content):
+            raise
     return client.send(request, auth=session.auth, stream=True)
+
+
+def _may_go_again(error: httpx.TransportError, method: str, content: object) -> bool:
+    return method in ONLY_READS and content is None and not isinstance(error, httpx.ConnectError)
 
 
 async def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
