@@ -235,6 +235,11 @@ DJANGO: dict[str, Any] = {}  # by host and port: the `Auth` and the URLs of the 
 class Here:
     """`settings.AUTHFLOW` of a process with several sites: what `request.authflow` asks."""
 
+    @property
+    def desk(self) -> Any:
+        """Any one's: its cookies' names keep them out of reports of errors, and nobody reads one here."""
+        return next(iter(DJANGO.values())).auth.desk
+
     def session(self, request: Any) -> Any:
         return DJANGO[request.get_host()].auth.session(request)
 
