@@ -129,7 +129,7 @@ def test_the_api_gets_the_token_and_no_cookie_and_the_page_the_answer(scene: Sce
     assert response.headers["x-api"] == "yes"
     assert response.headers["content-type"] == "application/json"
     assert not {"set-cookie", "clear-site-data", "access-control-allow-origin"} & response.headers.keys()
-    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["cache-control"] == "private, no-store"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

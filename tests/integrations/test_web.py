@@ -473,7 +473,7 @@ def test_what_comes_down_sets_no_cookie_and_changes_nothing_of_this_site() -> No
     down = Proxy("/api", TO, GITHUB).headers_down(given, "", f"{TO}/users")
     assert down[:3] == [("Content-Type", "text/html"), ("ETag", '"1"'), ("Location", "/api/users/2")]
     assert dict(down[3:]) == {
-        "Cache-Control": "no-store",
+        "Cache-Control": "private, no-store",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",

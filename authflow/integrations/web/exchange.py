@@ -92,7 +92,7 @@ class Answer(Redacted, msgspec.Struct, frozen=True):
 
 
 PRIVATE = (
-    ("Cache-Control", "no-store"),
+    ("Cache-Control", "private, no-store"),  # the first ones of Django 5.2 heed `private` only
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
 )
