@@ -18,7 +18,7 @@
     page.py            `FletAuth`: one page's logins          telling.py         what a page is told, and when
     logins.py          `FletLogins`: those of all pages       authorization.py   one provider's login
     web.py             the routes, over `web/`                browsers.py        whose page it is
-    providers.py       providers that were written for Flet
+    providers.py       providers that were written for Flet   sockets.py   which page a websocket may have
 """
 
 from ...errors import MissingExtra

@@ -92,6 +92,7 @@ class FletLogins:
         self.remember = remember
         self.window_seconds = window_seconds
         self._asked: WeakValueDictionary[str, Asked] = WeakValueDictionary()
+        self._pages: WeakValueDictionary[str, FletAuth] = WeakValueDictionary()
 
     def __repr__(self) -> str:
         return f"<FletLogins {', '.join(self.manager)}>"
@@ -123,6 +124,14 @@ class FletLogins:
                 hint='FletLogins(…, base_url="https://app.example.com"), or redirect_uri= of a provider.',
             )
         return self.base_url
+
+    def enter(self, auth: FletAuth, page: ft.Page) -> None:
+        """These are the logins of this page."""
+        self._pages[page.session.id] = auth
+
+    def page(self, session_id: object) -> FletAuth | None:
+        """The logins of the page that Flet knows by this id."""
+        return self._pages.get(session_id) if isinstance(session_id, str) else None
 
     # ── links that begin a login ─────────────────────────────────────────────────────────────────────
 

@@ -64,6 +64,7 @@ class FletAuth(ft.Observable):
         page.session.store.set(KEPT_AS, self)
         if self._browser is not None:
             self._browser.pages.add(self)
+            logins.enter(self, page)
         self.follow()
 
     @staticmethod

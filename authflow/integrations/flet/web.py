@@ -31,7 +31,8 @@ from ..web import Answer, Desk
 from ..web.cookies import read_login
 from ..web.exchange import Asked
 from ..web.places import Places
-from .browsers import BROWSER, Browsers, WithBrowser
+from .browsers import BROWSER, Browsers
+from .sockets import WithBrowser
 
 if TYPE_CHECKING:
     import flet as ft
@@ -90,7 +91,8 @@ class FletRoutes(Auth):
         own = [Route(f"{prefix}/start", self._start), Route(f"{prefix}/done", self._done)]
         routed = Starlette(routes=[*own, *self._registered(), *self.routes])
         routed.mount("/", app)
-        return WithBrowser(routed, self.browsers, self.desk.cookies, self.desk.places.origin)
+        cookies, origin = self.desk.cookies, self.desk.places.origin
+        return WithBrowser(routed, self.browsers, cookies, origin, self.logins.page)
 
     async def _start(self, request: Request) -> Response:
         if Asked(request.method, headers=request.headers).only_looks:

@@ -12,12 +12,14 @@ from typing import Any
 
 import flet as ft
 import httpx
+import msgpack
 import pytest
 import websockets
 from flet.messaging.session_store import SessionStore
 
 from authflow.integrations.flet import FletAuth, FletLogins
-from authflow.integrations.flet.browsers import BROWSER, Browsers, WithBrowser
+from authflow.integrations.flet.browsers import BROWSER, Browsers
+from authflow.integrations.flet.sockets import WithBrowser
 from authflow.integrations.web.cookies import Cookies, new_secret
 from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser
@@ -517,9 +519,32 @@ async def test_a_page_that_came_by_plain_http_opens_no_websocket_of_an_https_sit
 
     site = "https://app.example"
     headers = [(b"host", b"inside.example"), (b"origin", origin.encode())]
-    behind = WithBrowser(application, Browsers(), Cookies(site), site)
+    behind = WithBrowser(application, Browsers(), Cookies(site), site, lambda session_id: None)
     await behind({"type": "websocket", "path": "/ws", "headers": headers}, None, send)  # type: ignore[arg-type]
     assert sent == ["websocket.accept" if opens else "websocket.close"]
+
+
+@pytest.mark.parametrize("disguise", [str, lambda found: msgpack.ExtType(4, found.encode())])
+async def test_a_page_that_is_away_is_not_had_by_whoever_knows_its_id(
+    dev: DevProvider, visit: Any, disguise: Callable[[str], Any]
+) -> None:
+    """Flet itself gives it to anybody who does. Nor does the cookie help that led to it before the sign-in."""
+    with site(dev) as here:
+        ada, grace = visit(here.url), visit(here.url, "grace")
+        before = ada.cookie
+        async with ada.open() as page:
+            await go(ada, await link_of(page))
+            await page.until_said("hello Ada Lovelace")
+            session_id = page.session_id
+        for cookie in (grace.cookie, before, ""):
+            async with web_client(here.url, cookie=cookie, session_id=disguise(session_id)) as thief:
+                await thief.register(session_id=disguise(session_id), web=True)  # nor does it help to ask again
+                await thief.until_said("nobody")
+                assert "hello" not in str(thief.said)
+                assert thief.session_id != session_id
+        async with ada.open(session_id=session_id) as page:
+            await page.until_said("hello Ada Lovelace")
+            assert page.session_id == session_id
 
 
 async def test_a_page_is_never_another_tabs(dev: DevProvider, visit: Any) -> None:
@@ -623,7 +648,8 @@ async def test_pages_that_are_gone_leave_nothing_behind(dev: DevProvider) -> Non
     await asyncio.sleep(0)  # each greets its page first
     gc.collect()
     assert [one for one in gone if one() is not None] == []
-    assert (len(browsers), len(logins._asked), len(logins.manager._house.sessions.all_keys())) == (0, 0, 0)
+    assert (len(browsers), len(logins._asked), len(logins._pages)) == (0, 0, 0)
+    assert len(logins.manager._house.sessions.all_keys()) == 0
     signals = (getattr(logins.manager, name) for name in ("on_login", "on_logout", "on_transition"))
     assert [len(signal.receivers) for signal in signals] == [0, 0, 0]
     await logins.manager.close()
@@ -641,6 +667,7 @@ def visited(logins: FletLogins, browsers: Browsers) -> FletAuth:
 
         def __init__(self) -> None:
             self.store = SessionStore()
+            self.id = new_secret()
 
     class Page:
         web, route, on_connect = True, "/", None
