@@ -18,7 +18,8 @@
     page.py            `FletAuth`: one page's logins          telling.py         what a page is told, and when
     logins.py          `FletLogins`: those of all pages       authorization.py   one provider's login
     web.py             the routes, over `web/`                browsers.py        whose page it is
-    providers.py       providers that were written for Flet   sockets.py   which page a websocket may have
+    sockets.py         which page a websocket may have        tabs.py, tab.js    how it shows a renewed cookie
+    providers.py       providers that were written for Flet
 """
 
 from ...errors import MissingExtra

@@ -4,7 +4,10 @@ through.
 Flet's own session is one tab's, ends with the process, and changes with the network; a login that hung on it would
 be lost each time. The cookie is there before the websocket is, and comes back with every reconnection.
 
-Rule: the cookie is renewed at a sign-in; the pages that are open in that browser follow it then.
+Rule 1: the cookie is renewed at a sign-in, and no websocket that is open can show the new one. So none is believed:
+as soon as the browser has brought it, whoever came with the one from before is asked to show it (`tabs.py`). Somebody
+who kept a copy of the old cookie, and a page open by it, stays outside.
+Rule 2: what is moved to the new cookie is taken from the pages of the old one in the same breath.
 """
 
 from __future__ import annotations
@@ -15,16 +18,22 @@ from weakref import WeakSet, WeakValueDictionary
 
 if TYPE_CHECKING:
     from .page import FletAuth
+    from .tabs import Tab
 
 
 class Browser:
-    """One visitor's browser: the owner of its sessions, and the pages that are open in it."""
+    """One visitor's browser, as long as its cookie stays the same: the owner of its sessions, its websockets, and the
+    pages that are open in it."""
 
-    __slots__ = ("__weakref__", "owner", "pages")
+    __slots__ = ("__weakref__", "after", "before", "brought", "owner", "pages", "tabs")
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
         self.pages: WeakSet[FletAuth] = WeakSet()
+        self.tabs: WeakSet[Tab] = WeakSet()
+        self.before: WeakSet[Browser] = WeakSet()  # in place of whose cookies it was given this one
+        self.after: set[Browser] = set()  # the other way round: whoever holds the one holds the other
+        self.brought = False  # whether it has shown this cookie since
 
     def __repr__(self) -> str:
         return f"<Browser with {len(self.pages)} pages>"
@@ -45,26 +54,35 @@ class Browsers:
             found = self._by_owner[owner] = Browser(owner)
         return found
 
-    def rename(self, browser: Browser, owner: str) -> None:
-        """The cookie of a browser was renewed: its pages listen to the sessions of that owner now."""
-        if browser.owner == owner:
+    def renewed(self, old: Browser, owner: str) -> None:
+        """An answer to a browser gives it the cookie of `owner`, or what was `old`'s is `owner`'s now."""
+        if old.owner == owner:
             return
-        self._by_owner.pop(browser.owner, None)
-        browser.owner = owner
-        self._by_owner[owner] = browser
-        for page in tuple(browser.pages):
+        new = self.find(owner)
+        if old not in new.before:
+            new.before |= {old, *old.before}
+            new.brought = False
+            old.after.add(new)
+        for page in (*old.pages, *new.pages):
             page.follow()
 
-
-    def gathered(self, old: str, owner: str) -> None:
-        """Two sign-ins of one browser arrived at once: the sessions of the one are the other's now, and so are the
-        pages that listened to them."""
-        followed = self._by_owner.get(old)
-        if followed is not None:
-            self.rename(followed, owner)
+    def shown(self, browser: Browser) -> None:
+        """A request has brought the browser's cookie: whoever came with one from before can show it, too."""
+        if browser.brought:
             return
-        for page in tuple(self.find(owner).pages):
-            page.follow()
+        browser.brought = True
+        for old in tuple(browser.before):
+            for tab in tuple(old.tabs):
+                tab.ask()
+
+    def proven(self, browser: Browser, secret: str) -> bool:
+        """A request from this browser has brought what only one of its tabs knows. False: it has no such tab, or no
+        longer the cookie that it was given last."""
+        for old in tuple(browser.before):
+            for tab in tuple(old.tabs):
+                if tab.secret == secret:
+                    tab.come_over(browser)
+        return not browser.after and any(tab.secret == secret for tab in browser.tabs)
 
 
 BROWSER: ContextVar[Browser | None] = ContextVar("authflow.flet.browser", default=None)

@@ -23,6 +23,7 @@ from ...providers import Provider
 from .authorization import Authorization, Tasks
 from .browsers import BROWSER, Browser
 from .logins import Asked
+from .tabs import TAB, Tab
 from .telling import Telling, show
 
 if TYPE_CHECKING:
@@ -48,7 +49,13 @@ class FletAuth(ft.Observable):
         self._logins = logins
         self._loop = page.session.connection.loop
         self._tasks = Tasks(self._loop)
-        self._browser = _browser_of(page)
+        self._tab = TAB.get()
+        self._browser = _browser_of(page, self._tab)
+        before = page.session.store.get(KEPT_AS)
+        if isinstance(before, FletAuth):
+            before.close()
+            self._tab, self._browser = before._tab, before._browser
+        page.session.store.set(KEPT_AS, self)
         self._telling = Telling(page, shows_window=self._browser is None)
         self._sessions: dict[str, AsyncSession] = {}
         self._greeted: set[str] = set()  # providers that the page was told it is signed in to
@@ -58,10 +65,6 @@ class FletAuth(ft.Observable):
         self._opening: dict[str, asyncio.TimerHandle] = {}
         self._begun: dict[str, AsyncSession] = {}  # on the web, until the cookie names it
         self._flights: dict[str, asyncio.Task[Any]] = {}
-        before = page.session.store.get(KEPT_AS)
-        if isinstance(before, FletAuth):
-            before.close()
-        page.session.store.set(KEPT_AS, self)
         if self._browser is not None:
             self._browser.pages.add(self)
             logins.enter(self, page)
@@ -192,6 +195,31 @@ class FletAuth(ft.Observable):
         """The browser that the page is open in; None for a program on its user's machine."""
         return self._browser
 
+    @property
+    def tab(self) -> Tab | None:
+        """The websocket that the page talks through, or talked through last."""
+        return self._tab
+
+    def come_over(self, browser: Browser) -> None:
+        """It has shown the cookie that its browser was given in place of the one it came with."""
+        if self._browser is not None:
+            self._browser.pages.discard(self)
+        self._browser = browser
+        browser.pages.add(self)
+        self.follow()
+        self._changed()
+
+    def returns(self, tab: Tab) -> bool:
+        """A websocket asks for this page. Whether it may have it: the page is away, and the browser is its own."""
+        if self._browser is None or self._page.session.connection is not None:
+            return tab.browser is self._browser
+        if tab.browser is not self._browser:
+            if self._browser not in tab.browser.before:
+                return False
+            self.come_over(tab.browser)
+        self._tab = tab
+        return True
+
     def follow(self) -> None:
         """Listens to the sessions of its browser's present owner."""
         manager = self._logins.manager
@@ -200,8 +228,6 @@ class FletAuth(ft.Observable):
             held, session = self._sessions.get(name), sessions[name]
             if held is not None and held is not session:
                 self._listen(held, False)
-            if session is self._begun.get(name):
-                del self._begun[name]
             self._sessions[name] = session
             self._listen(session, True)
         self._loop.call_soon_threadsafe(self._greet)
@@ -370,7 +396,8 @@ class FletAuth(ft.Observable):
                 getattr(session, signal).disconnect(receiver)
 
     def _on_login(self, session: AsyncSession, event: AuthEvent) -> None:
-        self._entered(session.provider.name)
+        if not self._ended(session):  # what a link began is told when the page has shown the cookie that leads to it
+            self._entered(session.provider.name)
 
     def _on_restore(self, session: AsyncSession, event: AuthEvent) -> None:
         self._entered(session.provider.name)
@@ -382,8 +409,7 @@ class FletAuth(ft.Observable):
 
     def _on_login_failed(self, session: AsyncSession, event: AuthEvent) -> None:
         name = session.provider.name
-        if self._begun.get(name) is session:
-            self._listen(self._begun.pop(name), False)
+        self._ended(session)
         if name in self._mine and event.reason != "superseded" and event.error is not None:
             self._tell(name, event.error)
 
@@ -397,6 +423,13 @@ class FletAuth(ft.Observable):
     def _on_expiring(self, session: AsyncSession, event: AuthEvent) -> None:
         """Somebody has the page open, so the token goes on. That it could not be renewed its own signal tells."""
         self._loop.call_soon_threadsafe(self._tasks.start, partial(_renew, session))
+
+    def _ended(self, session: AsyncSession) -> bool:
+        """Whether it was one that a link had begun: it is not listened to any more."""
+        if self._begun.get(session.provider.name) is not session:
+            return False
+        self._listen(self._begun.pop(session.provider.name), False)
+        return True
 
     def _greet(self) -> None:
         """A browser that is signed in already: the page is told as of a login."""
@@ -455,8 +488,8 @@ async def _in_this_tab(url: str) -> None:
     await ft.UrlLauncher().launch_url(ft.Url(url, target=ft.UrlTarget.SELF))
 
 
-def _browser_of(page: ft.Page) -> Browser | None:
-    browser = BROWSER.get()
+def _browser_of(page: ft.Page, tab: Tab | None) -> Browser | None:
+    browser = BROWSER.get() if tab is None else tab.browser
     if browser is None and page.web:
         raise ConfigurationError(
             "On the web a page must know which browser it is open in, and a login needs its routes.",

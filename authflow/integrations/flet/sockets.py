@@ -23,7 +23,8 @@ from starlette.requests import HTTPConnection
 
 from ..web.cookies import Cookies, new_secret, owner_of
 from ..web.exchange import Asked, join_headers
-from .browsers import BROWSER, Browser, Browsers
+from .browsers import BROWSER, Browsers
+from .tabs import TAB, Tab
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,33 +61,53 @@ class WithBrowser:
         secret = known or new_secret()
         browser = self._browsers.find(owner_of(secret))
 
+        self._browsers.shown(browser)
+
         async def sending(message: Message) -> None:
             renewed = self._renewed(message)
             if renewed is not None:
-                self._browsers.rename(browser, owner_of(renewed))
+                self._browsers.renewed(browser, owner_of(renewed))
             elif known is None and _takes_cookie(message):
                 MutableHeaders(scope=message).append(*self._cookies.set_owner(secret))
             await send(message)
 
-        async def receiving() -> Message:
-            message = await receive()
-            packet = message.get("bytes")
-            return {**message, "bytes": self._own(packet, browser)} if packet else message
-
         token = BROWSER.set(browser)
         try:
-            await self.app(scope, receiving if scope["type"] == "websocket" else receive, sending)
+            if scope["type"] == "websocket":
+                await self._talk(Tab(browser), scope, receive, sending)
+            else:
+                await self.app(scope, receive, sending)
         finally:
             BROWSER.reset(token)
+            self._browsers.shown(browser)  # what was brought together under it meanwhile
 
-    def _own(self, packet: bytes, browser: Browser) -> bytes:
+    async def _talk(self, tab: Tab, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receiving() -> Message:
+            while tab.heard(message := await receive()):
+                pass
+            packet = message.get("bytes")
+            return {**message, "bytes": self._own(packet, tab)} if packet else message
+
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message["type"] == "websocket.accept":
+                tab.opened(send)
+
+        token = TAB.set(tab)
+        try:
+            await self.app(scope, receiving, sending)
+        finally:
+            TAB.reset(token)
+            tab.closed()
+
+    def _own(self, packet: bytes, tab: Tab) -> bytes:
         """The packet; one that asks for a page of another browser asks for a new one."""
         if not _registers(packet):
             return packet
         # Read as Flet does, who takes some extension types for texts.
         action, body = msgpack.unpackb(packet[1:], ext_hook=decode_ext_from_msgpack)
         page = self._page_of(body["session_id"])
-        if page is None or page.browser is None or page.browser.owner == browser.owner:
+        if page is None or page.returns(tab):
             return packet
         encode = configure_encode_object_for_msgpack(BaseControl)
         return packet[:1] + bytes(msgpack.packb([action, {**body, "session_id": None}], default=encode))

@@ -1,4 +1,4 @@
-"""A Flet web application: the routes of every bridge of the web, and the three that a page's links need.
+"""A Flet web application: the routes of every bridge of the web, and those that a page itself needs.
 
     a page's link → start: the right browser? → begin, as `starlette.Auth` does → the provider → callback
     → done: the window closes; or the tab goes back to the page it came from
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from ... import AuthflowError
@@ -33,6 +33,7 @@ from ..web.exchange import Asked
 from ..web.places import Places
 from .browsers import BROWSER, Browsers
 from .sockets import WithBrowser
+from .tabs import HEADER, SCRIPT, WithScript
 
 if TYPE_CHECKING:
     import flet as ft
@@ -65,7 +66,7 @@ class FletDesk(Desk):
 
     def gathered(self, old: str, owner: str) -> None:
         super().gathered(old, owner)
-        self.browsers.gathered(old, owner)
+        self.browsers.renewed(self.browsers.find(old), owner)
 
     def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
         REFUSED.get([]).append(error)
@@ -88,9 +89,14 @@ class FletRoutes(Auth):
     def around(self, app: ASGIApp) -> ASGIApp:
         """`app` behind the routes; its pages know their browser."""
         prefix = self.logins.prefix
-        own = [Route(f"{prefix}/start", self._start), Route(f"{prefix}/done", self._done)]
+        own = [
+            Route(f"{prefix}/start", self._start),
+            Route(f"{prefix}/done", self._done),
+            Route(f"{prefix}/tab.js", _script),
+            Route(f"{prefix}/tab", self._show, methods=["POST"]),
+        ]
         routed = Starlette(routes=[*own, *self._registered(), *self.routes])
-        routed.mount("/", app)
+        routed.mount("/", WithScript(app, urlsplit(f"{self.logins.site}{prefix}/tab.js").path))
         cookies, origin = self.desk.cookies, self.desk.places.origin
         return WithBrowser(routed, self.browsers, cookies, origin, self.logins.page)
 
@@ -119,6 +125,12 @@ class FletRoutes(Auth):
             if found is not None:
                 asked.auth.attend(self.logins.manager.owner(found.begun_under)[asked.provider])
         return response
+
+    async def _show(self, request: Request) -> Response:
+        """A tab of this browser: what its websocket has told is in the header, which no other site's page may send."""
+        browser, secret = BROWSER.get(), request.headers.get(HEADER)
+        known = browser is not None and secret and self.browsers.proven(browser, secret)
+        return Response(status_code=204 if known else 409)
 
     async def _done(self, request: Request) -> Response:
         """The end of a window that a page has opened."""
@@ -163,6 +175,10 @@ class Registered:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = f"{self._routes.logins.prefix}/callback/{self._routes.which(self._names, Request(scope))}"
         await self._usual({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+
+async def _script(request: Request) -> Response:
+    return FileResponse(SCRIPT, media_type="text/javascript", headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _page(page: Page, status: int = 200) -> Response:

@@ -7,13 +7,17 @@ URL, bringing the window to the front, storing a text) as a client does.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import msgpack
 import websockets
 from flet.messaging.protocol import decode_ext_from_msgpack
+
+from authflow.testing import ScriptedBrowser
 
 REGISTER_CLIENT, PATCH_CONTROL, CONTROL_EVENT, UPDATE_PROPS, INVOKE_METHOD, SESSION_CRASHED = range(1, 7)
 PATIENCE = 30.0  # real seconds until a test that waits for another thread fails
@@ -30,6 +34,7 @@ class Client:
         self.preferences: dict[str, Any] = {}
         self.crashes: list[str] = []
         self.silent: set[str] = set()  # methods that this client never answers
+        self.shown: list[int] = []  # what was answered when the tab was asked for its browser's cookie, and showed it
         self.opens: Callable[[str], object] = lambda url: None
         self._send = send
         self._changed = asyncio.Condition()
@@ -72,6 +77,9 @@ class Client:
             await self._answer(body)
         elif action == SESSION_CRASHED:
             self.crashes.append(body["message"])
+        await self.notice()
+
+    async def notice(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
@@ -118,6 +126,13 @@ def url_of(arguments: dict[str, Any]) -> str:
     return str(url["url"] if isinstance(url, dict) else url)
 
 
+def cookies_of(browser: ScriptedBrowser) -> str:
+    """What it sends with a websocket's handshake. It may be walking on its own thread meanwhile."""
+    jar = browser._cookies.jar
+    with jar._cookies_lock:
+        return "; ".join(f"{one.name}={one.value}" for one in jar)
+
+
 @asynccontextmanager
 async def desktop_client(uds_path: str, *, platform: str = "linux", **page: Any) -> AsyncIterator[Client]:
     """The client of a program on the user's machine."""
@@ -144,17 +159,38 @@ async def desktop_client(uds_path: str, *, platform: str = "linux", **page: Any)
 
 @asynccontextmanager
 async def web_client(
-    base_url: str, *, cookie: str = "", session_id: str = "", headers: dict[str, str] | None = None, **page: Any
+    base_url: str,
+    *,
+    cookie: str | Callable[[], str] = "",
+    session_id: str = "",
+    headers: dict[str, str] | None = None,
+    secret: str | None = None,
+    **page: Any,
 ) -> AsyncIterator[Client]:
-    """The client of a web application, in a browser that sends these cookies."""
-    sent = {**({"Cookie": cookie} if cookie else {}), **(headers or {})}
+    """The client of a web application, in a browser that sends these cookies, or what the function gives at that
+    moment. With the script of its first page: it tells its `secret`, and shows it when it is asked."""
     uri = f"ws{base_url.removeprefix('http')}/ws"
-    async with websockets.connect(uri, additional_headers=sent, max_size=None, proxy=None) as socket:
+    secret = secret or secrets.token_hex(16)
+
+    def sent() -> dict[str, str]:
+        cookies = cookie() if callable(cookie) else cookie
+        return {**({"Cookie": cookies} if cookies else {}), **(headers or {})}
+
+    async with (
+        httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=PATIENCE) as http,
+        websockets.connect(uri, additional_headers=sent(), max_size=None, proxy=None) as socket,
+    ):
         client = Client(socket.send)
+        await socket.send(f"authflow: this tab is {secret}")
 
         async def receive() -> None:
             async for packet in socket:
-                await client.take(packet)
+                if packet == "authflow: which browser is this?":
+                    answer = await http.post("/auth/tab", headers={"X-Authflow-Tab": secret, **sent()})
+                    client.shown.append(answer.status_code)
+                    await client.notice()
+                else:
+                    await client.take(packet)
 
         receiving = asyncio.create_task(receive())
         try:

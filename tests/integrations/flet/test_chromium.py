@@ -218,6 +218,53 @@ def test_two_people_see_themselves_only(chromium: Chromium, here: Site, dev: Dev
     in_chromium(chromium, visit)
 
 
+def test_a_page_by_a_copy_of_the_cookie_from_before_stays_outside(chromium: Chromium, here: Site) -> None:
+    async def visit(context: Any) -> None:
+        page = await open_app(await context.new_page(), here.url)
+        elsewhere = await chromium.new_context()
+        await elsewhere.add_cookies(await context.cookies())
+        mallory = await open_app(await elsewhere.new_page(), here.url)
+        await sees(mallory, NOBODY)
+        async with mallory.expect_response("**/auth/tab") as shown:
+            await until_closed(await press_for_window(page, "Sign in"))
+            await sees(page, HELLO)
+        assert (await shown.value).status == 409
+        await press(mallory, "Sign out")
+        await sees(mallory, NOBODY)
+        stolen = await page.evaluate("sessionStorage.getItem('_flet_session_id')")
+        await mallory.evaluate("id => sessionStorage.setItem('_flet_session_id', id)", stolen)
+        await mallory.reload()
+        await open_app(mallory)
+        await sees(mallory, NOBODY)
+        await page.reload()
+        await open_app(page)
+        await sees(page, HELLO)
+        assert not await mallory.get_by_text("Ada").count()
+        assert "login" in [one.name for one in here.app.told]
+        await elsewhere.close()
+
+    in_chromium(chromium, visit)
+
+
+def test_what_was_typed_in_another_tab_is_there_after_the_sign_in(chromium: Chromium, dev: DevProvider) -> None:
+    with site(dev, lambda page, auth: page.add(ft.TextField(label="Letter"))) as here:
+
+        async def visit(context: Any) -> None:
+            page = await open_app(await context.new_page(), here.url)
+            other = await open_app(await context.new_page(), here.url)
+            letter = other.get_by_role("textbox")
+            await letter.click()
+            await other.keyboard.type("half a")
+            async with other.expect_response("**/auth/tab") as shown:
+                await press_for_window(page, "Sign in")
+            assert (await shown.value).status == 204
+            await sees(other, HELLO)
+            await other.keyboard.type(" sentence")
+            assert await letter.input_value() == "half a sentence"
+
+        in_chromium(chromium, visit)
+
+
 def test_a_restart_in_the_middle_and_after_it_everybody_is_where_they_were(
     chromium: Chromium, dev: DevProvider, tmp_path: Path
 ) -> None:

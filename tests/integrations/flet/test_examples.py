@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from authflow.testing import ScriptedBrowser
 
 from .application import free_port
-from .client import PATIENCE, Client, desktop_client, web_client
+from .client import PATIENCE, Client, cookies_of, desktop_client, web_client
 
 FOLDER = Path(__file__).parents[3] / "examples" / "flet"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "start")
@@ -82,8 +83,7 @@ async def on_a_server(example: str, browser: ScriptedBrowser) -> AsyncIterator[C
     with started(example, "--web", BASE_URL=base_url, FLET_WEB_NO_CDN="1"):
         await asyncio.to_thread(until_served, base_url)
         await asyncio.to_thread(browser.go, base_url)
-        cookie = "; ".join(f"{one.name}={one.value}" for one in browser._cookies.jar)
-        async with web_client(base_url, cookie=cookie) as client:
+        async with web_client(base_url, cookie=partial(cookies_of, browser)) as client:
             client.opens = browser
             yield client
 

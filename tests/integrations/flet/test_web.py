@@ -25,7 +25,7 @@ from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser
 
 from .application import Application, Told, free_port, on_the_web
-from .client import Client, url_of, web_client
+from .client import Client, cookies_of, url_of, web_client
 
 KEY = bytes(range(32))
 OK = ("login", "", "")
@@ -76,14 +76,13 @@ class Visitor:
 
     @property
     def cookie(self) -> str:
-        """What the browser sends with a websocket's handshake."""
-        return "; ".join(f"{one.name}={one.value}" for one in self.browser._cookies.jar)
+        return cookies_of(self.browser)
 
     def owner(self) -> str:
         return next(str(one.value) for one in self.browser._cookies.jar if one.name.endswith("owner"))
 
     def open(self, **more: Any) -> Any:
-        return web_client(self.url, cookie=self.cookie, **more)
+        return web_client(self.url, cookie=lambda: self.cookie, **more)
 
 
 @pytest.fixture
@@ -249,6 +248,7 @@ async def test_two_logins_that_arrive_at_the_same_time_are_both_there_and_the_pa
                     await go(ada, here.url + answers[number].headers["location"])
             for number in order if hurried else ():
                 await go(ada, here.url + answers[number].headers["location"])
+            await told(here, 2)
             (auth,) = here.app.pages
             assert (auth["acme"].session.live, auth["globex"].session.live) == (True, True)
             async with ada.open() as other:
@@ -522,6 +522,112 @@ async def test_a_page_that_came_by_plain_http_opens_no_websocket_of_an_https_sit
     behind = WithBrowser(application, Browsers(), Cookies(site), site, lambda session_id: None)
     await behind({"type": "websocket", "path": "/ws", "headers": headers}, None, send)  # type: ignore[arg-type]
     assert sent == ["websocket.accept" if opens else "websocket.close"]
+
+
+async def test_a_page_by_a_copy_of_the_cookie_from_before_stays_outside(dev: DevProvider, visit: Any) -> None:
+    """Session fixation: whoever had the computer before wrote its cookie down, or put it there, and a page is open."""
+    with site(dev) as here:
+        ada = visit(here.url)
+        planted = ada.cookie
+        async with web_client(here.url, cookie=planted) as mallory, ada.open() as page, ada.open() as tab:
+            await go(ada, await link_of(page))
+            await page.until_said("hello Ada Lovelace")
+            await tab.until_said("hello Ada Lovelace")
+            await mallory.until(lambda: mallory.shown)
+            await mallory.click("Sign out")
+            for session_id in ("", mallory.session_id, page.session_id, tab.session_id):
+                async with web_client(here.url, cookie=planted, session_id=session_id) as again:
+                    await again.until_said("nobody")
+                    await again.click("Sign out")
+                    assert "hello" not in str((mallory.said, again.said))
+                    assert again.session_id not in (page.session_id, tab.session_id)
+            await tab.click("Cancel")
+            assert [auth.live for auth in here.app.pages].count(True) == 2
+            assert (mallory.shown, page.shown, tab.shown) == ([409], [204], [204])
+            assert sorted(await told(here, 2)) == [Told(1, *OK), Told(2, *OK)]
+
+
+async def test_whoever_follows_a_link_of_such_a_page_signs_in_on_pages_of_the_own_browser_only(
+    dev: DevProvider, visit: Any
+) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        planted = ada.cookie
+        async with web_client(here.url, cookie=planted) as mallory, ada.open() as page:
+            assert (await go(ada, await link_of(mallory))).status == 200
+            await page.until_said("hello Ada Lovelace")
+            await mallory.until(lambda: mallory.shown)
+            assert [number for number, auth in enumerate(here.app.pages) if auth.live] == [1]
+            assert await told(here, 1) == [Told(1, *OK)]
+
+
+async def test_what_moves_to_the_new_cookie_is_taken_from_the_pages_of_the_old_one(
+    dev: DevProvider, visit: Any
+) -> None:
+    """A cookie that somebody kept while it led to somebody leads nowhere after the next sign-in, nor do its pages."""
+    with site(dev, lambda page, auth: page.add(ft.Button("Globex", on_click=lambda e: auth.login("globex")))) as here:
+        ada = visit(here.url)
+        async with ada.open() as page:
+            await go(ada, await link_of(page))
+            await page.until_said("hello Ada Lovelace")
+            kept = ada.cookie
+            async with web_client(here.url, cookie=kept) as mallory:
+                await mallory.until_said("hello Ada Lovelace")
+                page.calls.clear()
+                await go(ada, await link_of(page, "Globex"))
+                await mallory.until(lambda: mallory.shown)
+                await page.until(lambda: len(page.shown) == 2)
+                assert [number for number, auth in enumerate(here.app.pages) if auth.live] == [0]
+                assert here.app.pages[0]["acme"].session.live
+                assert (mallory.shown, page.shown) == ([409], [204, 204])
+
+
+async def test_nobody_takes_a_page_into_their_own_browser_though_they_know_what_its_tab_tells(
+    dev: DevProvider, visit: Any
+) -> None:
+    dev.auto = None
+    with site(dev) as here:
+        ada, grace = visit(here.url), visit(here.url, "grace")
+        async with ada.open(secret="known") as page, grace.open(secret="known") as other:
+            await go(grace, await link_of(other))
+            await other.until_said("hello Grace Hopper")
+            await go(ada, await link_of(page))
+            await page.until_said("hello Ada Lovelace")
+            for cookie in ("", grace.cookie):
+                headers = {"Cookie": cookie, "X-Authflow-Tab": "known"}
+                await asyncio.to_thread(httpx.post, f"{here.url}/auth/tab", headers=headers, trust_env=False)
+            assert [auth.user.name for auth in here.app.pages if auth.user] == ["Ada Lovelace", "Grace Hopper"]
+            assert (page.shown, other.shown) == ([204], [204])
+
+
+async def test_a_websocket_that_set_out_with_the_cookie_from_before_is_asked_when_it_arrives(
+    dev: DevProvider, visit: Any
+) -> None:
+    with site(dev) as here:
+        ada = visit(here.url)
+        sent = [ada.cookie]
+        async with web_client(here.url, cookie=ada.cookie), ada.open() as page:
+            await go(ada, await link_of(page))
+            await page.until_said("hello Ada Lovelace")
+            async with web_client(here.url, cookie=lambda: sent.pop() if sent else ada.cookie) as late:
+                await late.until_said("hello Ada Lovelace")
+                assert late.shown == [204]
+
+
+async def test_the_first_page_brings_the_script_ahead_of_all_others_and_only_that_one(dev: DevProvider) -> None:
+    with site(dev) as here:
+        async with httpx.AsyncClient(base_url=here.url, trust_env=False) as http:
+            for path in ("/", "/some/where"):
+                first = await http.get(path)
+                assert first.text.index("/auth/tab.js") == first.text.index('src="') + len('src="')
+                assert "etag" not in first.headers
+                assert int(first.headers["content-length"]) == len(first.content)
+            script = await http.get("/auth/tab.js")
+            assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+            assert "tab.js" not in (await http.get("/flutter_bootstrap.js")).text
+            assert (await http.head("/")).headers["content-type"].startswith("text/html")
+            assert (await http.post("/auth/tab", headers={"X-Authflow-Tab": "guessed"})).status_code == 409
+            assert (await http.post("/auth/tab")).status_code == 409
 
 
 @pytest.mark.parametrize("disguise", [str, lambda found: msgpack.ExtType(4, found.encode())])
