@@ -19,7 +19,7 @@
     logins.py          `FletLogins`: those of all pages       authorization.py   one provider's login
     web.py             the routes, over `web/`                browsers.py        whose page it is
     sockets.py         which page a websocket may have        tabs.py, tab.js    how it shows a renewed cookie
-    providers.py       providers that were written for Flet
+    providers.py       providers that were written for Flet   ways.py            by a window, or by the system's browser
 """
 
 from ...errors import MissingExtra

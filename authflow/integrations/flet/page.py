@@ -25,6 +25,7 @@ from .browsers import BROWSER, Browser
 from .logins import Asked
 from .tabs import TAB, Tab
 from .telling import Telling, show
+from .ways import Flights, Windows
 
 if TYPE_CHECKING:
     from flet.auth import OAuthProvider
@@ -61,10 +62,9 @@ class FletAuth(ft.Observable):
         self._greeted: set[str] = set()  # providers that the page was told it is signed in to
         self._mine: set[str] = set()  # providers that this page began a login at
         self._last: str | None = None
-        self._links: list[Asked] = []  # what this page's links stand for
-        self._opening: dict[str, asyncio.TimerHandle] = {}
+        self._windows = Windows(page, logins, self._tell)
         self._begun: dict[str, AsyncSession] = {}  # on the web, until the cookie names it
-        self._flights: dict[str, asyncio.Task[Any]] = {}
+        self._flights = Flights(page, self._tasks, self._changed)
         if self._browser is not None:
             self._browser.pages.add(self)
             logins.enter(self, page)
@@ -124,7 +124,7 @@ class FletAuth(ft.Observable):
         if self._browser is None:
             raise ConfigurationError("A program on the user's machine has no such address.", hint="auth.login(…)")
         asked = self._ask(provider, fetch_user, fetch_groups, scope, complete_page_html, redirect_to_page, more)
-        return self._link(asked)
+        return self._windows.link(asked)
 
     def logout(
         self, provider: str | Provider | OAuthProvider | None = None, *, end_session: bool = False
@@ -154,7 +154,7 @@ class FletAuth(ft.Observable):
     @property
     def pending(self) -> bool:
         """Whether a login is on its way."""
-        return bool(self._opening or self._flights) or any(_is_pending(one) for one in self._all())
+        return bool(self._windows or self._flights) or any(_is_pending(one) for one in self._all())
 
     @property
     def user(self) -> User | None:
@@ -183,8 +183,7 @@ class FletAuth(ft.Observable):
         """From now on this page hears of nothing."""
         for session in self._all():
             self._listen(session, False)
-        for timer in self._opening.values():
-            timer.cancel()
+        self._windows.close()
         if self._browser is not None:
             self._browser.pages.discard(self)
 
@@ -236,7 +235,7 @@ class FletAuth(ft.Observable):
         """A link of this page was followed: its window has opened. Gives the arguments of `begin`; None: whoever is
         signed in need not be asked."""
         self._mine.add(asked.provider)
-        self._stop_timer(asked.provider)
+        self._windows.came(asked.provider)
         session = self._sessions[asked.provider]
         if not session.live:
             return asked.arguments
@@ -288,7 +287,9 @@ class FletAuth(ft.Observable):
             self._last = name
             self._tell(name, None)
         elif self._browser is not None:
-            await self._open_window(asked, opener)
+            self._windows.expect(name, self._loop)
+            self._changed()
+            await self._windows.open(asked, opener)
         else:
             await self._open_browser(session, asked, opener)
         return Authorization(session, self._loop)
@@ -301,52 +302,14 @@ class FletAuth(ft.Observable):
             self.tell_failure(session.provider.name, error)
             raise
 
-    async def _open_window(self, asked: Asked, opener: Callable[[str], Any] | None) -> None:
-        """On the web. A window that the browser blocks is noticed by that it never comes to the route."""
+    async def _open_browser(self, session: AsyncSession, asked: Asked, opener: Callable[[str], Any] | None) -> None:
+        """Returns when the browser was opened; the login goes on."""
         name = asked.provider
-        self._stop_timer(name)
-        self._opening[name] = self._loop.call_later(self._logins.window_seconds, self._not_opened, name)
-        self._changed()
-        await show(self._page, self._link(asked), opener)
-
-    def _link(self, asked: Asked) -> str:
-        """One link for whatever asks for the same, however often that is drawn or pressed."""
-        known = next((one for one in self._links if one.is_like(asked)), None)
-        if known is None:
-            self._links.append(asked)
-        return self._logins.link(known or asked)
-
-    def _stop_timer(self, name: str) -> bool:
-        timer = self._opening.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-        return timer is not None
-
-    def _not_opened(self, name: str) -> None:
-        self._opening.pop(name, None)
-        hint = "Let this site open windows, or try again."
-        self._tell(name, ErrorInfo(code="browser_unavailable", message="No sign-in window has opened.", hint=hint))
-
-    async def _open_browser(
-        self, session: AsyncSession, asked: Asked, opener: Callable[[str], Any] | None
-    ) -> None:
-        """On the user's machine. Returns when the browser was opened; the login goes on."""
-        name = asked.provider
-        await self._end_flight(name)
-        opened = asyncio.Event()
-
-        async def open_url(url: str) -> None:
-            await show(self._page, url, opener)
-            opened.set()
-
-        page = asked.complete_page_html
-        flight = self._tasks.start(partial(session.login, open_url=open_url, complete_page=page, **asked.arguments))
-        self._flights[name] = flight
-        flight.add_done_callback(partial(self._arrived, name))
-        self._changed()
-        shown = self._loop.create_task(opened.wait())
-        await asyncio.wait({flight, shown}, return_when=asyncio.FIRST_COMPLETED)
-        shown.cancel()
+        if name in self._flights:
+            self._mine.discard(name)
+            await self._flights.end(session)
+            self._mine.add(name)
+        flight = await self._flights.begin(session, asked, opener)
         if flight.done():
             try:
                 await flight
@@ -355,25 +318,11 @@ class FletAuth(ft.Observable):
                     self.tell_failure(name, error)
                 raise
 
-    async def _end_flight(self, name: str) -> None:
-        """A second click begins anew; of the first nobody hears any more."""
-        flight = self._flights.pop(name, None)
-        if flight is not None:
-            self._mine.discard(name)
-            await self._sessions[name].cancel()
-            await asyncio.wait({flight})
-            self._mine.add(name)
-
-    def _arrived(self, name: str, flight: asyncio.Task[Any]) -> None:
-        if self._flights.get(name) is flight:
-            del self._flights[name]
-        self._changed()
-
     # ── ending ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _cancel(self) -> None:
-        for name in tuple(self._opening):
-            self._stop_timer(name)
+        for name in self._windows:
+            self._windows.came(name)
             self._tell(name, ErrorInfo(code="cancelled", message="The sign-in was cancelled."))
         for session in self._all():
             if _is_pending(session):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 QUESTION: Final = "authflow: which browser is this?"
 SECRET: Final = "authflow: this tab is "
 HEADER: Final = "x-authflow-tab"
+_LONGEST: Final = 64  # characters of a secret
 _SECONDS: Final = 10.0  # for sending the question
 
 SCRIPT: Final = Path(__file__).with_name("tab.js")
@@ -75,7 +76,7 @@ class Tab:
         text = message.get("text")
         if not isinstance(text, str) or not text.startswith(SECRET):
             return False
-        self.secret = text.removeprefix(SECRET)
+        self.secret = text[len(SECRET) : len(SECRET) + _LONGEST]
         return True
 
     def come_over(self, browser: Browser) -> None:
