@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ REWRITTEN = (
     "tests.conformance.cases.tokens",
 )
 pytest.register_assert_rewrite(*REWRITTEN)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background ignores Ctrl-C, and so would
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # every program that is started here
 
 settings.register_profile("any machine", deadline=None)  # one that is busy is no failure
 settings.load_profile("any machine")

@@ -120,7 +120,7 @@ def test_a_token_that_has_to_live_longer_is_renewed_first(signed_in: Typed) -> N
     first = signed_in("token", "acme").stdout
 
     assert signed_in("token", "acme").stdout == first
-    assert signed_in("token", "acme", "--min-ttl", "3599").stdout != first
+    assert signed_in("token", "acme", "--min-ttl", "3600").stdout != first
 
 
 def test_a_renewal_gives_another_token(signed_in: Typed) -> None:
