@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,9 @@ def _the_process_is_left_as_it_was() -> Iterator[None]:
     memory) would get nothing else done. And Streamlit makes its page the program's `__main__`, which every spawned
     process would then run; a visit that it forgot closes its loop when it is collected, which fails if the loop's
     sockets were collected before it."""
-    gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of a socket, say, that was left to a closed event loop
+        gc.collect()
     gc.freeze()
     yield
     if sys.modules["__main__"] is not _MAIN:

@@ -243,7 +243,8 @@ class _Visit(threading.Thread):
             self.page = self._browser.go(self._url)
         except Exception as error:  # told by result()
             self.failure = error
-            _log.warning("the scripted browser gave up: %s", error)
+            if not self._browser._client.is_closed:  # who closed it waits for nothing more
+                _log.warning("the scripted browser gave up: %s", error)
         else:
             if _is_stuck(self._url, self.page):
                 _log.warning(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
@@ -201,7 +202,9 @@ def test_panels_that_are_closed_leave_no_widget_and_no_subscription(provider: De
     """`test_live.py` counts the bytes of ten thousand; these are the widgets of a panel, their styles and layouts."""
 
     def alive() -> int:
-        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # what the tests before this one left to closed loops
+            gc.collect()
         return sum(isinstance(one, widgets.Widget) for one in gc.get_objects())
 
     with SessionManager([provider.settings("acme")]) as manager:
