@@ -54,6 +54,8 @@ class Seen:
         self._changed = threading.Condition()
         for part in (panel.card_view, panel.told):
             part.observe(self._note, "value")
+        for part in (panel.told, panel.pasted):
+            part.layout.observe(self._note, "display")
         panel.button.observe(self._note, "description")
 
     def _note(self, change: Any) -> None:
@@ -162,7 +164,7 @@ async def test_a_code_for_another_screen_is_shown_and_goes_when_it_was_entered(
         page = panel.told.value.split('href="')[1].split('"')[0]
         await on_thread(ada.go, f"{page}?user_code={code}")
         await seen.until_said("Ada Lovelace")
-    assert (panel.told.value, panel.told.layout.display) == ("", "none")
+    await seen.until(lambda: (panel.told.value, panel.told.layout.display) == ("", "none"))
     panel.close()
 
 
@@ -180,7 +182,7 @@ async def test_an_address_can_be_pasted_and_a_wrong_one_is_asked_for_again(manag
         url = unescape(panel.told.value.split('href="')[1].split('"')[0])
         panel.pasted.value = await on_thread(ended_on, ada, url)
         await seen.until_said("Ada Lovelace")
-    assert (panel.told.value, panel.pasted.layout.display) == ("", "none")
+    await seen.until(lambda: (panel.told.value, panel.pasted.layout.display) == ("", "none"))
     panel.close()
 
 
