@@ -105,6 +105,9 @@ class WithScript:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
+        # A page that the server itself would read from the disk could not be changed here.
+        extensions = {**scope.get("extensions", {})}
+        extensions.pop("http.response.pathsend", None)
         start: Message | None = None
         body = bytearray()
 
@@ -127,7 +130,7 @@ class WithScript:
                 await send(start)
                 await send({"type": "http.response.body", "body": page})
 
-        await self._app(scope, receive, sending)
+        await self._app({**scope, "extensions": extensions}, receive, sending)
 
 
 def _is_page(message: Message) -> bool:

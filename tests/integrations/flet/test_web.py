@@ -16,10 +16,12 @@ import msgpack
 import pytest
 import websockets
 from flet.messaging.session_store import SessionStore
+from starlette.staticfiles import StaticFiles
 
 from authflow.integrations.flet import FletAuth, FletLogins
 from authflow.integrations.flet.browsers import BROWSER, Browsers
 from authflow.integrations.flet.sockets import WithBrowser
+from authflow.integrations.flet.tabs import WithScript
 from authflow.integrations.web.cookies import Cookies, new_secret
 from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser
@@ -628,6 +630,26 @@ async def test_the_first_page_brings_the_script_ahead_of_all_others_and_only_tha
             assert (await http.head("/")).headers["content-type"].startswith("text/html")
             assert (await http.post("/auth/tab", headers={"X-Authflow-Tab": "guessed"})).status_code == 409
             assert (await http.post("/auth/tab")).status_code == 409
+
+
+async def test_a_server_that_sends_files_by_itself_sends_the_script_all_the_same(tmp_path: Path) -> None:
+    """Hypercorn and Granian offer it (`http.response.pathsend`); Flet's first page is a file."""
+    (tmp_path / "index.html").write_text("<html><head></head><body>Flet</body></html>")
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()  # the browser stays
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "root_path": "", "headers": [],
+        "extensions": {"http.response.pathsend": {}},
+    }  # fmt: skip
+    await WithScript(StaticFiles(directory=tmp_path, html=True), "/auth/tab.js")(scope, receive, send)
+    assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+    assert sent[1]["body"].startswith(b'<html><head>\n  <script src="/auth/tab.js"></script></head>')
 
 
 @pytest.mark.parametrize("disguise", [str, lambda found: msgpack.ExtType(4, found.encode())])
