@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -69,7 +70,23 @@ def test_a_request_that_the_server_does_not_take_ends_at_the_deadline(wire: Driv
     assert caught.value.sent is errors.Sent.UNKNOWN
 
 
-def test_the_deadline_runs_on_the_given_clock(drive: Callable[..., Driven], serve: Callable[..., Server]) -> None:
+def test_the_deadline_of_a_sync_call_runs_on_the_given_clock(serve: Callable[..., Server]) -> None:
+    clock = Steps()
+
+    def behave(connection: socket.socket, request: bytes, count: int) -> bool:
+        clock.at += 11
+        # The answer is not whole: whenever the client looks at the clock, it has to look once more.
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{")
+        return True
+
+    server = serve(behave)
+    with closing(Driven("sync", clock=clock)) as wire, pytest.raises(errors.DeadlineExceeded, match="within 10 sec"):
+        wire.get(server.url)
+
+
+def test_what_a_call_took_is_told_by_the_given_clock(
+    drive: Callable[..., Driven], serve: Callable[..., Server]
+) -> None:
     clock = Steps()
 
     def behave(connection: socket.socket, request: bytes, count: int) -> bool:
@@ -78,5 +95,5 @@ def test_the_deadline_runs_on_the_given_clock(drive: Callable[..., Driven], serv
         return True
 
     server = serve(behave)
-    response = drive(clock=clock).get(server.url)
+    response = drive(clock=clock).get(server.url, limits=Limits(seconds=60))
     assert response.extensions["authflow.seconds"] == 11
