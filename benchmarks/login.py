@@ -16,7 +16,7 @@ from .by_hand import AsyncByHand, ByHand
 from .measure import Run, in_turn, repeat, show
 from .provider import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPES, Browser, running
 
-_owners = (f"owner-{number}" for number in itertools.count())
+owners = (f"owner-{number}" for number in itertools.count())
 
 
 def provider(base: str) -> OpenIDConnect:
@@ -27,14 +27,14 @@ def provider(base: str) -> OpenIDConnect:
 
 
 def sign_in(manager: SessionManager, browser: Browser) -> Session:
-    session = manager.owner(next(_owners))["op"]
+    session = manager.owner(next(owners))["op"]
     request = session.begin(redirect_uri=REDIRECT_URI)
     session.complete(browser.visit(request.url), binding=request.binding)
     return session
 
 
 async def sign_in_async(manager: AsyncSessionManager, browser: Browser) -> AsyncSession:
-    session = manager.owner(next(_owners))["op"]
+    session = manager.owner(next(owners))["op"]
     request = await session.begin(redirect_uri=REDIRECT_URI)
     await session.complete(browser.visit(request.url), binding=request.binding)
     return session

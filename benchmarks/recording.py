@@ -1,16 +1,21 @@
 """What recording adds to a warm login, beside `trace=False`.
 
-A login is `begin()` and `complete()`: two requests to the provider, in a session of a new owner. A login that goes well
-is told when it is over, ten seconds later or when somebody looks, so there are two readings:
+A whole login is `session.login()` as a program on a desktop has it: the listener, the browser's way there and back, and
+the provider, all in this process. What is measured of it is the time until it returns.
+
+The smallest part of it that could still be called a login is `begin()` and `complete()`: two requests to the fastest
+provider there is, in a session of a new owner. A login that goes well is told when it is over, ten seconds later or
+when somebody looks, so there are two readings of that:
 
     trace=True      the login itself, as whoever waits for it pays for it; and all that there is when logins come by the
                     hundred in a second, because then most give way to newer ones untold
     trace="all"     likewise: the same is heard
     looked at       the strictest: with the story, which is told for each login
 
-What is measured is CPU time of the thread that signs in, a thread as a web server has: what is told later, on another
-one, is in no login's time. Contestants take turns with every single login, because what is to be seen is smaller than
-the noise of a second. Beside the median stands the lower quarter: what another program did is seldom in that.
+What is measured of it is CPU time of the thread that signs in, a thread as a web server has: what is told later, on
+another one, is in no login's time. Contestants take turns with every single login, because what is to be seen is
+smaller than the noise of a second. Beside the median stands the lower quarter: what another program did is seldom in
+that.
 """
 
 from __future__ import annotations
@@ -22,23 +27,24 @@ import time
 from collections.abc import Callable
 
 from authflow import SessionManager
+from authflow.testing import DevProvider, ScriptedBrowser
 
-from .login import provider, sign_in
+from .login import owners, provider, sign_in
 from .provider import Browser, running
 
 WARM = 100  # logins, so that every manager has as many stories as it keeps half of
 LOGINS = 1_000  # of each
 
 
-def compare(title: str, logins: dict[str, Callable[[], object]]) -> None:
+def compare(title: str, logins: dict[str, Callable[[], object]], clock: Callable[[], float]) -> None:
     taken: dict[str, list[float]] = {name: [] for name in logins}
     turns = list(logins)
     for _ in range(LOGINS):
         random.shuffle(turns)
         for name in turns:
-            before = time.thread_time()
+            before = clock()
             logins[name]()
-            taken[name].append(time.thread_time() - before)
+            taken[name].append(clock() - before)
     print(f"\n{title}")
     quarters = {name: statistics.quantiles(times, n=4)[:2] for name, times in taken.items()}
     low, middle = next(iter(quarters.values()))
@@ -49,7 +55,24 @@ def compare(title: str, logins: dict[str, Callable[[], object]]) -> None:
         )
 
 
-def measure(base: str, title: str) -> None:
+def whole(title: str) -> None:
+    with (
+        DevProvider(auto="ada").serve() as served,
+        ScriptedBrowser() as browser,
+        SessionManager([served.settings("op")], trace=False) as off,
+        SessionManager([served.settings("op")]) as on,
+    ):
+
+        def log_in(manager: SessionManager) -> None:
+            manager.owner(next(owners))["op"].login(open_url=browser)
+
+        for _ in range(WARM):
+            log_in(off)
+            log_in(on)
+        compare(title, {"trace=False": lambda: log_in(off), "trace=True": lambda: log_in(on)}, time.perf_counter)
+
+
+def part(base: str, title: str) -> None:
     browser = Browser(base)
     with (
         SessionManager([provider(base)], trace=False) as off,
@@ -66,15 +89,16 @@ def measure(base: str, title: str) -> None:
             'trace="all"': lambda: sign_in(every, browser),
             "trace=True, looked at": lambda: sign_in(looked_at, browser).trace,
         }
-        thread = threading.Thread(target=compare, args=(title, logins))
+        thread = threading.Thread(target=compare, args=(title, logins, time.thread_time))
         thread.start()
         thread.join()
 
 
 def main() -> None:
+    whole("recording, a whole login: session.login() until it returns")
     for tls in (True, False):
         with running(tls=tls) as base:
-            measure(base, f"recording, a warm login over http{'s' if tls else ''}")
+            part(base, f"recording, begin() and complete() over http{'s' if tls else ''}, CPU of the thread")
 
 
 if __name__ == "__main__":
