@@ -13,6 +13,8 @@ from time import monotonic as _monotonic
 from time import time as _time
 from typing import Protocol
 
+from .errors import ConfigurationError
+
 
 class Clock(Protocol):
     """What a clock can do. Seconds throughout."""
@@ -57,3 +59,14 @@ class SystemClock:
 
     def __repr__(self) -> str:
         return "SystemClock()"
+
+
+def clock_for(clock: Clock | None) -> Clock:
+    """What a manager's `clock=` asks for. Raises `ConfigurationError` for what is none."""
+    if clock is None:
+        return SystemClock()
+    if all(callable(getattr(clock, name, None)) for name in ("time", "monotonic", "wait", "sleep")):
+        return clock
+    raise ConfigurationError(
+        f"A {type(clock).__name__} is no clock.", hint="Leave clock= away; for tests there is testing.VirtualClock()."
+    )

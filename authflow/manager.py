@@ -17,7 +17,7 @@ import httpx
 
 from . import operations
 from .chart import PENDING
-from .clock import Clock, SystemClock
+from .clock import Clock, clock_for
 from .core import SessionCore
 from .drive import AsyncShell, SyncShell
 from .effects import Op
@@ -77,7 +77,7 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
         expiring_notice: float = 60.0,
         session_lifetime: float | None = None,
     ) -> None:
-        clock = clock or SystemClock()
+        clock = clock_for(clock)
         recorder = recorder_for(trace, clock, self._later)
         self._scheduler: Scheduler | None = None
         super().__init__(
@@ -257,7 +257,7 @@ class AsyncSessionManager(ManagerCore[AsyncSession], Sources[AsyncTokenSource], 
         expiring_notice: float = 60.0,
         session_lifetime: float | None = None,
     ) -> None:
-        clock = clock or SystemClock()
+        clock = clock_for(clock)
         recorder = recorder_for(trace, clock, self._later)
         self._scheduler: AsyncScheduler | None = None
         self._loop: AbstractEventLoop | None = None

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from ..errors import ConfigurationError
 from ..protocol.messages import ServerMetadata
 from ..protocol.step import Moment
 from .base import Provider
@@ -47,6 +48,11 @@ class Auth0(Provider):
         **settings: Unpack[Settings],
     ) -> None:
         domain = check_host("Auth0", domain, "tenant.eu.auth0.com")
+        if "." not in domain:
+            raise ConfigurationError(
+                "The first argument of Auth0 is the domain of a tenant, and this one has no dot.",
+                hint='Write Auth0("tenant.eu.auth0.com", "client-id", "client-secret").',
+            )
         self.configure(
             settings,
             client_id=client_id,

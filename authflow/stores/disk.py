@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 
 _WINDOWS: Final = os.name == "nt"
 _SHARING: Final = 2.0  # seconds that Windows is asked again while another process has the file open
@@ -44,6 +44,21 @@ _REMEDIES: Final = {
     errno.ELOOP: "A symbolic link lies there: remove it.",
     errno.EMFILE: "This process has too many files open.",
 }
+
+
+def full_path(path: object, who: str, example: str) -> Path:
+    """`path` from the root, whatever the folder of this program becomes. Raises `ConfigurationError` for what is no
+    path."""
+    try:
+        named = os.fspath(path)  # type: ignore[call-overload]
+        if named:
+            return Path(os.path.abspath(named))
+    except (TypeError, ValueError):
+        pass
+    raise ConfigurationError(
+        f"{who} takes a path, and this is an empty one." if path == "" else f"A {type(path).__name__} is no path.",
+        hint=f'Write {who}("{example}"), or FileStore.for_app("myapp"), which finds its place by itself.',
+    )
 
 
 def disk_error(doing: str, error: OSError) -> StoreError:

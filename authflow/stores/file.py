@@ -76,7 +76,7 @@ class FileStore:
         watch_every: float = 0.5,
         time: Callable[[], float] = time.time,
     ) -> None:
-        self.folder = Path(os.path.abspath(os.fspath(folder)))
+        self.folder = disk.full_path(folder, "FileStore", "sessions")
         self.key_ring: Callable[[], object] | None = None  # where its program's sealing key is, if it knows
         self._busy_timeout = busy_timeout
         self._time = time

@@ -20,10 +20,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from ..forks import mind_forks
 from . import disk
 from .base import Conflict, key_bytes
@@ -32,6 +31,7 @@ from .notices import Look, Notices
 
 SCHEMA: Final = 1
 _OURS: Final = 0x41464C57  # application_id: "AFLW"
+_SYNCHRONOUS: Final = {"process": "NORMAL", "power": "FULL"}  # by what the data survive
 _MOST_CONNECTIONS: Final = 8
 _CHANGES_KEPT: Final = 10_000  # a watcher that slept through more is told every key
 _SWEEP_EVERY: Final = 256
@@ -83,8 +83,10 @@ class SQLiteStore:
         watch_every: float = 0.25,
         time: Callable[[], float] = time.time,
     ) -> None:
-        self.path = Path(os.path.abspath(os.fspath(path)))
-        self._synchronous = {"process": "NORMAL", "power": "FULL"}[durable]
+        self.path = disk.full_path(path, "SQLiteStore", "sessions.db")
+        if durable not in _SYNCHRONOUS:
+            raise ConfigurationError(f"durable={durable!r} is none of its words.", hint='Pass "process" or "power".')
+        self._synchronous = _SYNCHRONOUS[durable]
         self._busy_timeout = busy_timeout
         self._time = time
         self._lock_folder = self.path.with_name(self.path.name + ".locks")

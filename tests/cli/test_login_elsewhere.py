@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -88,15 +88,18 @@ def at_a_terminal(typing):
     @contextmanager
     def run(*words: str, **given: str) -> Iterator[tuple[Typed, Callable[[str], object]]]:
         ours, theirs = os.openpty()
-        try:
+
+        def shown() -> bytes:
+            try:
+                return os.read(ours, 4096)
+            except OSError:  # nobody has the other end any more
+                return b""
+
+        with open(ours, "r+b", buffering=0), ExitStack() as until_it_runs:
+            until_it_runs.callback(os.close, theirs)
             with typing(*words, stdin=theirs, stderr=theirs, TERM="xterm", COLUMNS="120", **given) as process:
-                yield (
-                    Typed(process, lambda: os.read(ours, 4096)),
-                    lambda line: os.write(ours, f"{line}\n".encode()),
-                )
-        finally:
-            os.close(theirs)
-            os.close(ours)
+                until_it_runs.close()
+                yield Typed(process, shown), lambda line: os.write(ours, f"{line}\n".encode())
 
     return run
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from authflow import SessionManager, State
+from authflow import AsyncSessionManager, SessionManager, State
 from authflow.agents import Paste
 from authflow.errors import (
     AuthflowError,
@@ -20,6 +22,7 @@ from authflow.errors import (
     UnknownProvider,
 )
 from authflow.providers import GitHub
+from authflow.stores import FileStore, SQLiteStore
 from authflow.testing import signed_in
 
 from .conftest import go
@@ -101,6 +104,24 @@ def test_a_class_of_providers_is_no_provider() -> None:
 def test_a_store_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="A str is no store"):
         SessionManager([GitHub("id", "secret")], store="sessions.db")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("manager", [SessionManager, AsyncSessionManager])
+def test_a_function_that_tells_the_time_is_no_clock(manager: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no clock\. Leave clock= away"):
+        manager([GitHub("id", "secret")], clock=time.time)
+
+
+@pytest.mark.parametrize("store", [FileStore, SQLiteStore])
+@pytest.mark.parametrize(("path", "told"), [(None, "A NoneType is no path"), (3, "A int is no path"), ("", "an empty")])
+def test_what_is_no_path_makes_no_store(store: Any, path: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{told}.*Write {store.__name__}\("):
+        store(path)
+
+
+def test_a_store_that_is_to_survive_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"durable='full' .* Pass \"process\" or \"power\""):
+        SQLiteStore(tmp_path / "sessions.db", durable="full")  # type: ignore[arg-type]
 
 
 def test_the_scopes_of_a_session_in_tests_are_a_list_too() -> None:

@@ -87,3 +87,8 @@ def test_a_refresh_token_is_asked_for_by_default() -> None:
 def test_a_domain_is_a_domain(domain: str) -> None:
     with pytest.raises(ConfigurationError, match="host name"):
         Auth0(domain, "the-id")
+
+
+def test_arguments_in_the_wrong_order_are_noticed() -> None:
+    with pytest.raises(ConfigurationError, match=r"no dot\. Write Auth0\(\"tenant\.eu\.auth0\.com\", \"client-id\""):
+        Auth0("the-id", "tenant.eu.auth0.com")
