@@ -1,4 +1,4 @@
-"""The tests run a second time under `python -O`. These two say that such a run means something."""
+"""The attacks run a second time under `python -O`. These two say that such a run means something."""
 
 from __future__ import annotations
 
