@@ -75,14 +75,14 @@ class Browsers:
             for tab in tuple(old.tabs):
                 tab.ask()
 
-    def proven(self, browser: Browser, secret: str) -> bool:
-        """A request from this browser has brought what only one of its tabs knows. False: it has no such tab, or no
+    def proven(self, browser: Browser, secret: str) -> Tab | None:
+        """A request from this browser has brought what only one of its tabs knows. None: it has no such tab, or no
         longer the cookie that it was given last."""
         for old in tuple(browser.before):
             for tab in tuple(old.tabs):
                 if tab.secret == secret:
                     tab.come_over(browser)
-        return not browser.after and any(tab.secret == secret for tab in browser.tabs)
+        return None if browser.after else next((tab for tab in browser.tabs if tab.secret == secret), None)
 
 
 BROWSER: ContextVar[Browser | None] = ContextVar("authflow.flet.browser", default=None)

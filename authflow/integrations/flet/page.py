@@ -25,7 +25,7 @@ from .browsers import BROWSER, Browser
 from .logins import Asked
 from .tabs import TAB, Tab
 from .telling import Telling, show
-from .ways import Flights, Windows
+from .ways import Flights, Windows, come_back
 
 if TYPE_CHECKING:
     from flet.auth import OAuthProvider
@@ -292,15 +292,17 @@ class FletAuth(ft.Observable):
             await self._windows.open(asked, opener)
         else:
             await self._open_browser(session, asked, opener)
-        return Authorization(session, self._loop)
+        return Authorization(self._sessions[name], self._loop)
 
     async def _bring_back(self, session: AsyncSession, saved_token: str, asked: Asked) -> None:
         fetch = {name: asked.arguments[name] for name in ("fetch_user", "fetch_groups")}
         try:
-            await session.login(saved_token=saved_token, **fetch)
+            await come_back(self._logins.manager, self._tab, session, saved_token, fetch)
         except AuthflowError as error:
             self.tell_failure(session.provider.name, error)
             raise
+        if self._browser is not None:
+            self.follow()
 
     async def _open_browser(self, session: AsyncSession, asked: Asked, opener: Callable[[str], Any] | None) -> None:
         """Returns when the browser was opened; the login goes on."""

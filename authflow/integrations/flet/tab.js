@@ -9,7 +9,9 @@
   async function show() {
     for (let wait = 500; wait <= 8000; wait *= 2) {
       try {
-        if ((await fetch(here, { method: "POST", headers: { "X-Authflow-Tab": secret } })).ok) return;
+        const { status } = await fetch(here, { method: "POST", headers: { "X-Authflow-Tab": secret } });
+        if (status === 204) return;
+        if (status === 205) continue; // it has just been given another cookie, and shows that
       } catch {}
       await new Promise((done) => setTimeout(done, wait));
     }

@@ -7,6 +7,9 @@ Flet's client knows nothing of this. A script in Flet's first page (`tab.js`), a
 its tab on each websocket, hears the question before Flet's client does, and answers it. So nothing is drawn anew, and
 nothing that was typed is lost. A client without the script is where it was until it is loaded again.
 
+A saved token signs in on the websocket, which can set no cookie. So its session waits aside, under an owner that no
+cookie leads to, until the tab shows itself: the answer to that gives its browser a new cookie, which leads to it.
+
 Rule: the secret never stands in a URL, and moves nothing by itself: the browser that brings it must have been given
 its cookie in place of the one that the websocket came with, or a later one.
 """
@@ -27,23 +30,35 @@ from .browsers import Browser
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from ... import AsyncSession
+
 QUESTION: Final = "authflow: which browser is this?"
 SECRET: Final = "authflow: this tab is "
 HEADER: Final = "x-authflow-tab"
 _LONGEST: Final = 64  # characters of a secret
-_SECONDS: Final = 10.0  # for sending the question
+_SECONDS: Final = 10.0  # for sending the question, and for an answer to it
 
 SCRIPT: Final = Path(__file__).with_name("tab.js")
 
 
-class Tab:
-    """One websocket: the browser that it came from, and what only its tab knows."""
+class Aside:
+    """A session that a tab's browser is to be given, and whether it has."""
 
-    __slots__ = ("__weakref__", "_due", "_send", "_tasks", "browser", "secret")
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Tab:
+    """One websocket: the browser that it came from, what only its tab knows, and the sessions that wait for it."""
+
+    __slots__ = ("__weakref__", "_due", "_given", "_send", "_tasks", "aside", "browser", "secret")
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         self.secret = ""
+        self.aside: list[Aside] = []
+        self._given: list[Aside] = []
         self._send: Send | None = None  # while it is open
         self._due = bool(browser.after)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,6 +94,25 @@ class Tab:
         self.secret = text[len(SECRET) : len(SECRET) + _LONGEST]
         return True
 
+    async def give(self, session: AsyncSession) -> bool:
+        """Has its browser given a cookie that leads to `session`, and comes over to it. False: it did not come, and
+        nothing was done."""
+        aside = Aside(session)
+        self.aside.append(aside)
+        self.ask()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(aside.given, _SECONDS)
+        if aside not in self.aside:
+            return True
+        self.aside.remove(aside)
+        return False
+
+    def take(self) -> list[Aside]:
+        """What waits for its browser, which is given it now."""
+        taken, self.aside = self.aside, []
+        self._given += taken
+        return taken
+
     def come_over(self, browser: Browser) -> None:
         """It has shown that it belongs to this browser, and so do its pages."""
         old, self.browser = self.browser, browser
@@ -87,6 +121,10 @@ class Tab:
         for page in tuple(old.pages):
             if page.tab is self:
                 page.come_over(browser)
+        given, self._given = self._given, []
+        for aside in given:
+            if not aside.given.done():
+                aside.given.set_result(None)
 
 
 async def _in_time(sending: Awaitable[None]) -> None:

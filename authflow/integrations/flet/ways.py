@@ -1,5 +1,5 @@
-"""The two ways that a page's login goes: by a window of its browser on the web, by the system's browser on the user's
-machine.
+"""The ways that a page's login goes: by a window of its browser on the web, by the system's browser on the user's
+machine, and by a saved token on both.
 
 Rule 1: a window that the browser blocks is noticed by that it never comes to the route of its link.
 Rule 2: a second click begins anew; of the first nobody hears any more.
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ... import AsyncSession, ErrorInfo
+from ... import AsyncSession, AsyncSessionManager, AuthflowError, ErrorInfo
+from ..web.cookies import new_secret, owner_of
 from .authorization import Tasks
 from .telling import show
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import flet as ft
 
     from .logins import Asked, FletLogins
+    from .tabs import Tab
 
 
 class Windows:
@@ -115,3 +118,22 @@ class Flights:
         if self._flying.get(name) is flight:
             del self._flying[name]
         self._changed()
+
+
+async def come_back(
+    manager: AsyncSessionManager, tab: Tab | None, session: AsyncSession, saved_token: str, fetch: dict[str, Any]
+) -> None:
+    """Signs in by a saved token. On the web that is a sign-in like any other: its browser is given a new cookie, and
+    whoever has a copy of the one from before stays outside. A tab without the script (`tab.js`) keeps the cookie."""
+    if tab is None or not tab.secret or session.live:
+        await session.login(saved_token=saved_token, **fetch)
+        return
+    aside = manager.owner(owner_of(new_secret()))[session.provider.name]
+    await aside.login(saved_token=saved_token, **fetch)
+    try:
+        if not await tab.give(aside):
+            await aside.move(owner=tab.browser.owner)
+    except AuthflowError:
+        with suppress(AuthflowError):
+            await aside.logout(revoke=False, end_session=False)  # no cookie leads to it; the saved token stays good
+        raise

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,16 +22,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from ... import AuthflowError
+from ... import AsyncSession, AuthflowError
 from ...agents import Page, render
 from ...agents.pages import headers
 from ...errors import ConfigurationError
 from ...providers import Provider
 from ..starlette import Auth
-from ..web import Answer, Desk
-from ..web.cookies import read_login
+from ..web import Answer, Desk, arun
+from ..web.cookies import new_secret, owner_of, read_login
 from ..web.exchange import Asked
 from ..web.places import Places
+from ..web.running import Do, Read, Steps
 from .browsers import BROWSER, Browsers
 from .sockets import WithBrowser
 from .tabs import HEADER, SCRIPT, WithScript
@@ -67,6 +69,17 @@ class FletDesk(Desk):
     def gathered(self, old: str, owner: str) -> None:
         super().gathered(old, owner)
         self.browsers.renewed(self.browsers.find(old), owner)
+
+    def bring(self, session: AsyncSession, old: str, owner: str) -> Steps[None]:
+        """What a page has brought along is the browser's new owner's, and so is what was the old one's."""
+        for one in (old, owner):
+            there = self.manager.owner(one)[session.provider.name, session.account]
+            if (yield Read(partial(getattr, there, "live"))):  # the same was brought twice
+                yield Do(partial(session.logout, revoke=False, end_session=False))
+                break
+        else:
+            yield Do(partial(session.move, owner=owner))
+        yield from self._gather(old, owner)
 
     def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
         REFUSED.get([]).append(error)
@@ -129,8 +142,19 @@ class FletRoutes(Auth):
     async def _show(self, request: Request) -> Response:
         """A tab of this browser: what its websocket has told is in the header, which no other site's page may send."""
         browser, secret = BROWSER.get(), request.headers.get(HEADER)
-        known = browser is not None and secret and self.browsers.proven(browser, secret)
-        return Response(status_code=204 if known else 409)
+        tab = None if browser is None or not secret else self.browsers.proven(browser, secret)
+        if browser is None or tab is None:
+            return Response(status_code=409)
+        if not tab.aside:
+            return Response(status_code=204)
+        new = new_secret()
+        for aside in tab.take():
+            try:
+                await arun(self.desk.bring(aside.session, browser.owner, owner_of(new)), self.manager)
+            except AuthflowError as error:
+                if not aside.given.done():
+                    aside.given.set_exception(error)
+        return Response(status_code=205, headers=dict([self.desk.cookies.set_owner(new)]))  # and once more, with that
 
     async def _done(self, request: Request) -> Response:
         """The end of a window that a page has opened."""

@@ -165,12 +165,14 @@ async def web_client(
     session_id: str = "",
     headers: dict[str, str] | None = None,
     secret: str | None = None,
+    keep: Callable[[httpx.Response], object] | None = None,
     **page: Any,
 ) -> AsyncIterator[Client]:
     """The client of a web application, in a browser that sends these cookies, or what the function gives at that
-    moment. With the script of its first page: it tells its `secret`, and shows it when it is asked."""
+    moment. With the script of its first page (`secret=""`: without): it tells its `secret`, and shows it when it is
+    asked, again if it is given a cookie for that, which `keep` is told."""
     uri = f"ws{base_url.removeprefix('http')}/ws"
-    secret = secret or secrets.token_hex(16)
+    secret = secrets.token_hex(16) if secret is None else secret
 
     def sent() -> dict[str, str]:
         cookies = cookie() if callable(cookie) else cookie
@@ -181,14 +183,21 @@ async def web_client(
         websockets.connect(uri, additional_headers=sent(), max_size=None, proxy=None) as socket,
     ):
         client = Client(socket.send)
-        await socket.send(f"authflow: this tab is {secret}")
+        if secret:
+            await socket.send(f"authflow: this tab is {secret}")
+
+        async def show() -> None:
+            answer = await http.post("/auth/tab", headers={"X-Authflow-Tab": secret, **sent()})
+            client.shown.append(answer.status_code)
+            await client.notice()
+            if answer.status_code == 205 and keep is not None:
+                keep(answer)
+                await show()
 
         async def receive() -> None:
             async for packet in socket:
                 if packet == "authflow: which browser is this?":
-                    answer = await http.post("/auth/tab", headers={"X-Authflow-Tab": secret, **sent()})
-                    client.shown.append(answer.status_code)
-                    await client.notice()
+                    await show()
                 else:
                     await client.take(packet)
 

@@ -246,6 +246,61 @@ def test_a_page_by_a_copy_of_the_cookie_from_before_stays_outside(chromium: Chro
     in_chromium(chromium, visit)
 
 
+def remembering(page: ft.Page, auth: FletAuth) -> None:
+    """Buttons that keep a login in the browser's own storage, and sign in by what is there."""
+    kept = ft.Text("")
+
+    async def keep(e: Any) -> None:
+        await ft.SharedPreferences().set("kept", auth["acme"].session.dump())
+        kept.value = "kept"
+        page.update()
+
+    async def come_back(e: Any) -> None:
+        await auth.login("acme", saved_token=await ft.SharedPreferences().get("kept"))
+
+    page.add(ft.Button("Keep", on_click=keep), ft.Button("Come back", on_click=come_back), kept)
+
+
+def test_a_saved_token_signs_its_own_browser_in_and_nobody_with_a_copy_of_the_cookie_from_before(
+    chromium: Chromium, dev: DevProvider
+) -> None:
+    with site(dev, remembering, sealing_key=KEY) as here:
+
+        async def visit(context: Any) -> None:
+            page = await open_app(await context.new_page(), here.url)
+            await until_closed(await press_for_window(page, "Sign in"))
+            await sees(page, HELLO)
+            await press(page, "Keep")
+            await sees(page, "kept")
+            await context.clear_cookies()
+            await page.evaluate("sessionStorage.clear()")
+            await page.reload()
+            await open_app(page)
+            await sees(page, NOBODY)
+            other = await open_app(await context.new_page(), here.url)
+            elsewhere = await chromium.new_context()
+            before = await context.cookies()
+            await elsewhere.add_cookies(before)
+            mallory = await open_app(await elsewhere.new_page(), here.url)
+            async with mallory.expect_response("**/auth/tab") as shown:
+                await press(page, "Come back")
+                await asyncio.gather(sees(page, HELLO), sees(other, HELLO))
+            assert (await shown.value).status == 409
+            assert await context.cookies() != before
+            await mallory.reload()
+            await open_app(mallory)
+            await sees(mallory, NOBODY)
+            assert not await mallory.get_by_text("Ada").count()
+            await page.reload()
+            await open_app(page)
+            await sees(page, HELLO)
+            await press(other, "Sign out")
+            await asyncio.gather(sees(page, NOBODY), sees(other, NOBODY))
+            await elsewhere.close()
+
+        in_chromium(chromium, visit)
+
+
 def test_what_was_typed_in_another_tab_is_there_after_the_sign_in(chromium: Chromium, dev: DevProvider) -> None:
     with site(dev, lambda page, auth: page.add(ft.TextField(label="Letter"))) as here:
 

@@ -18,10 +18,13 @@ import websockets
 from flet.messaging.session_store import SessionStore
 from starlette.staticfiles import StaticFiles
 
-from authflow.integrations.flet import FletAuth, FletLogins
+from authflow import AuthflowError
+from authflow.errors import StoreError
+from authflow.integrations.flet import FletAuth, FletLogins, tabs
 from authflow.integrations.flet.browsers import BROWSER, Browsers
 from authflow.integrations.flet.sockets import WithBrowser
 from authflow.integrations.flet.tabs import WithScript
+from authflow.integrations.flet.web import FletDesk
 from authflow.integrations.web.cookies import Cookies, new_secret
 from authflow.stores import FileStore
 from authflow.testing import DevProvider, ScriptedBrowser
@@ -84,7 +87,7 @@ class Visitor:
         return next(str(one.value) for one in self.browser._cookies.jar if one.name.endswith("owner"))
 
     def open(self, **more: Any) -> Any:
-        return web_client(self.url, cookie=lambda: self.cookie, **more)
+        return web_client(self.url, cookie=lambda: self.cookie, keep=self.browser._cookies.extract_cookies, **more)
 
 
 @pytest.fixture
@@ -614,6 +617,132 @@ async def test_a_websocket_that_set_out_with_the_cookie_from_before_is_asked_whe
             async with web_client(here.url, cookie=lambda: sent.pop() if sent else ada.cookie) as late:
                 await late.until_said("hello Ada Lovelace")
                 assert late.shown == [204]
+
+
+# ── coming back by a saved token ─────────────────────────────────────────────────────────────────────
+
+
+async def kept_logins(here: Site, visit: Any, *names: str) -> dict[str, str]:
+    """What somebody has kept of signing in with these providers, in a browser that is closed by now."""
+    ada = visit(here.url)
+    async with ada.open() as client:
+        await client.until_said("nobody")
+        auth = here.app.pages.pop()
+        for count, name in enumerate(names):
+            assert (await go(ada, auth.login_url(name))).status == 200
+            await told(here, count + 1)
+        here.app.told.clear()
+        return {name: auth[name].session.dump() for name in names}
+
+
+def come_back(auth: FletAuth, name: str, saved_token: str) -> Any:
+    return asyncio.wrap_future(auth.login(name, saved_token=saved_token))
+
+
+async def test_a_saved_token_is_a_sign_in_and_its_browser_is_given_a_new_cookie(dev: DevProvider, visit: Any) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = await kept_logins(here, visit, "acme")
+        ada = visit(here.url)
+        planted = ada.cookie
+        async with web_client(here.url, cookie=planted) as mallory, ada.open() as page, ada.open() as tab:
+            for client in (mallory, page, tab):
+                await client.until_said("nobody")
+            authorization = await come_back(here.app.pages[1], "acme", kept["acme"])
+            assert authorization.user.name == "Ada Lovelace"
+            await page.until_said("hello Ada Lovelace")
+            await tab.until_said("hello Ada Lovelace")
+            await mallory.until(lambda: mallory.shown)
+            assert [auth.live for auth in here.app.pages] == [False, True, True]
+            assert sorted(await told(here, 2)) == [Told(1, *OK), Told(2, *OK)]
+            assert (mallory.shown, page.shown[:2], tab.shown) == ([409], [205, 204], [204])
+            assert ada.cookie != planted
+            async with web_client(here.url, cookie=planted) as late, ada.open() as again:
+                await again.until_said("hello Ada Lovelace")
+                await late.until(lambda: late.shown)
+                await late.until_said("nobody")
+                assert (late.shown, again.shown) == ([409], [])
+
+
+async def test_two_saved_tokens_at_once_are_both_the_new_cookies(dev: DevProvider, visit: Any) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = await kept_logins(here, visit, "acme", "globex")
+        ada = visit(here.url)
+        async with ada.open() as page:
+            await page.until_said("nobody")
+            (auth,) = here.app.pages
+            await asyncio.gather(*[come_back(auth, *one) for one in kept.items()])
+            assert [Told(0, *OK)] * 2 == await told(here, 2)
+            assert (auth["acme"].session.live, auth["globex"].session.live) == (True, True)
+            async with ada.open() as again:
+                await again.until_said("hello Ada Lovelace")
+                assert [here.app.pages[-1][name].session.live for name in kept] == [True, True]
+
+
+async def test_the_same_saved_token_twice_at_once_is_one_sign_in(dev: DevProvider, visit: Any) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = (await kept_logins(here, visit, "acme"))["acme"]
+        async with visit(here.url).open() as page:
+            await page.until_said("nobody")
+            (auth,) = here.app.pages
+            await asyncio.gather(come_back(auth, "acme", kept), come_back(auth, "acme", kept))
+            await page.until_said("hello Ada Lovelace")
+            assert {one.error for one in here.app.told} == {""}
+            assert (auth["acme"].session.live, auth.tab.aside) == (True, [])
+
+
+async def test_a_saved_token_brings_along_who_was_signed_in_already(dev: DevProvider, visit: Any) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = await kept_logins(here, visit, "acme", "globex")
+        ada = visit(here.url)
+        async with ada.open() as page:
+            await page.until_said("nobody")
+            (auth,) = here.app.pages
+            for name in kept:
+                await come_back(auth, name, kept[name])
+            assert [auth[name].session.live for name in kept] == [True, True]
+            assert auth["acme"].session.owner == auth["globex"].session.owner
+
+
+@pytest.mark.parametrize("script", [False, True])
+async def test_a_tab_that_shows_no_cookie_is_signed_in_by_the_one_that_it_has(
+    dev: DevProvider, visit: Any, monkeypatch: pytest.MonkeyPatch, script: bool
+) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = (await kept_logins(here, visit, "acme"))["acme"]
+        monkeypatch.setattr(tabs, "_SECONDS", 0.05)
+        monkeypatch.setattr(tabs.Tab, "ask", lambda self: None)
+        ada = visit(here.url)
+        before = ada.cookie
+        async with ada.open(**({} if script else {"secret": ""})) as page:
+            await page.until_said("nobody")
+            (auth,) = here.app.pages
+            await come_back(auth, "acme", kept)
+            await page.until_said("hello Ada Lovelace")
+            assert await told(here, 1) == [Told(0, *OK)]
+            assert (ada.cookie, page.shown, auth.tab.aside) == (before, [], [])
+
+
+async def test_a_saved_token_that_is_none_or_cannot_be_brought_raises_and_is_told(
+    dev: DevProvider, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(dev, sealing_key=KEY) as here:
+        kept = (await kept_logins(here, visit, "acme"))["acme"]
+        async with visit(here.url).open() as page:
+            await page.until_said("nobody")
+            (auth,) = here.app.pages
+            with pytest.raises(AuthflowError):
+                await come_back(auth, "acme", "no token")
+
+            def full(*_: object) -> Any:
+                raise StoreError("The disk is full.", hint="Free some space.")
+                yield
+
+            monkeypatch.setattr(FletDesk, "bring", full)
+            with pytest.raises(StoreError, match="disk is full"):
+                await come_back(auth, "acme", kept)
+            assert [one.error is None for one in await told(here, 2)] == [False, False]
+            await page.until(lambda: page.shown)
+            assert (auth.live, page.shown[0]) == (False, 205)
 
 
 async def test_the_first_page_brings_the_script_ahead_of_all_others_and_only_that_one(dev: DevProvider) -> None:
