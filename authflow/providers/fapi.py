@@ -2,7 +2,8 @@
 
 Turned on: pushed requests (§5.3.3.2), the issuer in the answer (RFC 9207), tokens bound to a key (DPoP) unless a
 certificate binds them, and no signature but PS256, ES256 and EdDSA (§5.4.1). PKCE with S256, one audience for an
-assertion, sixty seconds of life for it: those are always so.
+assertion, sixty seconds of life for it, tokens in the header, the provider's own metadata and no other (§5.3.3.1):
+those are always so, unless a setting says otherwise.
 
 Rule: what weakens one of these is refused when the provider is made, not noticed at the first login.
 """
@@ -10,6 +11,7 @@ Rule: what weakens one of these is refused when the provider is made, not notice
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
@@ -58,6 +60,8 @@ def _rules(provider: Provider) -> list[tuple[bool, str, str]]:
         signing.append(provider.assertion_alg or key.alg or key.algorithms[0])
     if provider.dpop:
         signing.append(provider.dpop_alg)
+    endpoints = [one.name for one in fields(provider) if one.name.endswith("_endpoint") or one.name == "jwks_uri"]
+    own = [name for name in endpoints if getattr(provider, name) is not None]
     return [
         (
             proved and provider.client_secret is None,
@@ -86,5 +90,27 @@ def _rules(provider: Provider) -> list[tuple[bool, str, str]]:
             all(alg is None or alg in ALGORITHMS for alg in signing),
             "signs with PS256, ES256 and EdDSA only (§5.4.1)",
             "Use such a key, and leave algorithms= out.",
+        ),
+        (
+            # An API names its server, and the metadata of that one are read, at the first login.
+            provider.discovery or provider.resource is not None,
+            "takes its metadata from the issuer (§5.3.3.1)",
+            "Leave discovery out: OpenIDConnect reads them.",
+        ),
+        (
+            not own,
+            f"takes no endpoint but those in the issuer's metadata (§5.3.3.1), and here is {', '.join(own)}",
+            f"Leave {' and '.join(own)} out.",
+        ),
+        (
+            not provider.userinfo_token_in_form_body,
+            "sends access tokens in the header only (§5.3.3.1)",
+            "Leave userinfo_token_in_form_body out.",
+        ),
+        (provider.token_method == "POST", "posts its token requests (RFC 6749 §3.2)", "Leave token_method out."),
+        (
+            not provider.omits_nonce,
+            "checks the nonce of an ID token (OpenID Connect Core §3.1.3.7)",
+            "Leave omits_nonce out.",
         ),
     ]

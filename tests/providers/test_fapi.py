@@ -8,12 +8,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from authflow.errors import ConfigurationError
-from authflow.providers import ClientAssertion, ClientCertificate, OpenIDConnect, PrivateKey
+from authflow.providers import ClientAssertion, ClientCertificate, OAuth2, OpenIDConnect, PrivateKey
 
 ISSUER = "https://bank.example"
 KEY = PrivateKey.generate("ES256")
 RSA = PrivateKey(rsa.generate_private_key(65537, 2048))
 CERTIFICATE = ClientCertificate("client.crt", "client.key")
+ENDPOINTS = (
+    "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "revocation_endpoint", "end_session_endpoint",
+    "device_authorization_endpoint", "pushed_authorization_request_endpoint", "jwks_uri",
+)  # fmt: skip
 
 
 def bank(secret: str | None = None, **settings: Any) -> OpenIDConnect:
@@ -66,12 +70,32 @@ def test_a_copy_is_held_to_the_profile() -> None:
         {"algorithms": ["RS256"]},
         {"client_key": RSA, "assertion_alg": "RS256"},
         {"client_key": PrivateKey(ec.generate_private_key(ec.SECP384R1()))},
+        {"discovery": False},
+        *({name: f"{ISSUER}/here"} for name in ENDPOINTS),
+        {"userinfo_token_in_form_body": True},
+        {"token_method": "GET"},
+        {"omits_nonce": True},
     ],
     ids=str,
 )
 def test_what_weakens_it_is_refused_at_once(weaker: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"FAPI 2\.0"):
         bank(**weaker)
+
+
+def test_what_must_go_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="token_endpoint, jwks_uri") as refused:
+        bank(jwks_uri=f"{ISSUER}/keys", token_endpoint=f"{ISSUER}/token")
+    assert refused.value.hint == "Leave token_endpoint and jwks_uri out."
+
+
+def test_an_api_may_name_the_server_whose_metadata_are_read() -> None:
+    settings = {"require_pushed_authorization_requests": True, "iss_in_response": True, "dpop": True}
+    api = OAuth2.for_resource(
+        "https://api.example/v1", "client-1", issuer=ISSUER, profile="fapi2", client_key=KEY,
+        algorithms=["ES256"], **settings,
+    )  # fmt: skip
+    assert api.replace(discovery=True).profile == "fapi2"
 
 
 def test_there_is_no_other_profile() -> None:
