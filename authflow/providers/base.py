@@ -20,7 +20,7 @@ from ..protocol.registration import ClientMetadata
 from ..protocol.step import Flow, Moment
 from ..records import Group, Profile, Token
 from .asking import ResponseMode, ResponseType
-from .checks import check_settings, read_env, read_list, read_mapping
+from .checks import check_settings, did_you_mean, read_env, read_list, read_mapping, read_pair
 from .credentials import ClientAssertion, ClientCertificate, ClientKey, read_client_key, read_client_keys
 from .settings import ClientAuth, Rotation
 
@@ -149,6 +149,7 @@ class Provider:
                 put(one.name, read_list(type(self).__name__, one.name, value))
             elif one.name in _MAPPINGS:
                 put(one.name, read_mapping(type(self).__name__, one.name, value))
+        put("error_fields", read_pair(type(self).__name__, "error_fields", self.error_fields))
         if self.openid and "openid" not in self.scopes:
             put("scopes", ("openid", *self.scopes))
         put("api_origins", tuple(origin.rstrip("/") for origin in self.api_origins))
@@ -202,12 +203,9 @@ class Provider:
         known = {one.name for one in fields(Provider)}
         for name in chosen:
             if name not in known:
-                import difflib
-
-                near = difflib.get_close_matches(name, known, 1)
                 raise ConfigurationError(
                     f"{type(self).__name__} has no setting {name!r}.",
-                    hint=f"Did you mean {near[0]!r}?" if near else "See docs/providers.md for the settings.",
+                    hint=did_you_mean(name, known) or "See docs/providers.md for the settings.",
                 )
         for name in _JOINED:
             if isinstance(chosen.get(name), Mapping) and isinstance(preset.get(name), Mapping):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, InsecureURL
@@ -15,6 +16,7 @@ from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from .asking import check_asking
 from .credentials import check_credentials
 from .fapi import check_profile
+from .settings import CommonSettings, DataFields
 
 if TYPE_CHECKING:
     from .base import Provider
@@ -87,6 +89,24 @@ def read_mapping(who: str, name: str, value: Any) -> dict[str, str]:
     return dict(value or {})
 
 
+def read_pair(who: str, name: str, value: Any) -> tuple[str, str]:
+    """Two field names, as a tuple. Raises `ConfigurationError`."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(isinstance(x, str) and x for x in value):
+        raise ConfigurationError(
+            f"{who}: {name} must be two names of fields.", hint=f'Write {name}=("error", "error_description").'
+        )
+    return value[0], value[1]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean 'strict'?` for a word that is nearly a known one, else ""."""
+    import difflib
+
+    by_letters = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(word.lower(), by_letters, 1)
+    return f"Did you mean {by_letters[near[0]]!r}?" if near else ""
+
+
 def check_settings(provider: Provider) -> None:
     """Refuses at construction what could not work later. Raises `ConfigurationError`."""
     who = f"{type(provider).__name__}({provider.name!r})"
@@ -137,6 +157,7 @@ def check_settings(provider: Provider) -> None:
             hint="authflow makes it anew for every attempt, or has a setting of that name.",
         )
     check_credentials(provider, who)
+    check_words(provider, who)
     check_profile(provider, who)
     check_urls(provider, who)
 
@@ -153,6 +174,30 @@ def check_plain(provider: Provider, who: str) -> None:
                 if isinstance(value, str) and int in kinds
                 else "",
             )
+
+
+def check_words(provider: Provider, who: str) -> None:
+    """A setting that is one of a few words is one of them."""
+    for name, (words, alone) in _words().items():
+        value = getattr(provider, name)
+        if value in words if isinstance(value, str) else not alone:
+            continue
+        said = repr(value[:40]) if isinstance(value, str) else type(value).__name__
+        listed = f"It is one of {', '.join(words)}."
+        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        raise ConfigurationError(f"{who}: {name} cannot be {said}.", hint=f"{near} {listed}".strip())
+
+
+@cache
+def _words() -> dict[str, tuple[tuple[str, ...], bool]]:
+    """By setting: the words that its annotation lists, and whether nothing but a word may stand there."""
+    found = {}
+    for name, kind in {**get_type_hints(CommonSettings), **get_type_hints(DataFields)}.items():
+        kinds = get_args(kind) if get_origin(kind) is not Literal else (kind,)
+        literals = [one for one in kinds if get_origin(one) is Literal]
+        if literals:
+            found[name] = (tuple(word for one in literals for word in get_args(one)), len(literals) == len(kinds))
+    return found
 
 
 def check_urls(provider: Provider, who: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from authflow import providers
 from authflow.errors import ConfigurationError, InsecureURL
-from authflow.providers import Auth0, GitHub, Google, LinkedIn, Microsoft, OAuth2, OpenIDConnect, Provider
+from authflow.providers import Auth0, GitHub, Google, LinkedIn, Microsoft, OAuth2, OpenIDConnect, Provider, base
 
 SECRET = "canary-client-secret"
 AUTHORIZE, TOKEN = "https://idp.example.com/authorize", "https://idp.example.com/token"
@@ -163,6 +163,51 @@ def test_settings_that_cannot_work_are_refused_at_once(settings: dict[str, Any])
     secret = {} if "HS256" in settings.get("algorithms", ()) or "client_auth" in settings else {"client_secret": SECRET}
     with pytest.raises(ConfigurationError):
         OpenIDConnect(**{"issuer": "https://idp.example.com", "client_id": "the-id", **secret, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"rotation": "Strict"}, "Did you mean 'strict'?"),
+        ({"rotation": "sometimes"}, "none, grace, strict, unknown"),
+        ({"rotation": None}, "none, grace, strict, unknown"),
+        ({"token_method": "PUTT"}, "POST, GET"),
+        ({"token_method": "get"}, "Did you mean 'GET'?"),
+        ({"userinfo_method": ["GET"]}, "GET, POST"),
+    ],
+    ids=repr,
+)
+def test_a_word_that_a_setting_does_not_know_is_refused_with_those_it_knows(
+    settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(settings))) as caught:
+        oauth2("the-id", SECRET, **settings)
+    assert says in caught.value.hint
+
+
+def test_every_setting_of_a_few_words_is_checked() -> None:
+    """A word that stands in no list is refused wherever a setting's type lists the words."""
+    named = [one.name for one in dataclasses.fields(Provider) if "Literal[" in _spelled(str(one.type))]
+    assert {"rotation", "client_auth", "token_method", "userinfo_method", "dpop", "response_mode"} <= set(named)
+    for name in named:
+        with pytest.raises(ConfigurationError, match=name):
+            openid_connect("the-id", SECRET, **{name: "no-such-word"})
+
+
+def _spelled(annotation: str) -> str:
+    """The annotation, the names in it that stand for a list of words written out."""
+    parts = annotation.split(" | ")
+    return " | ".join(str(getattr(base, part, part)).replace("typing.", "") for part in parts)
+
+
+@pytest.mark.parametrize("pair", [5, "error", ("error",), ("error", ""), ("error", 7), None], ids=repr)
+def test_what_is_no_pair_of_error_fields_is_refused(pair: Any) -> None:
+    with pytest.raises(ConfigurationError, match="error_fields"):
+        oauth2("the-id", SECRET, error_fields=pair)
+
+
+def test_error_fields_out_of_a_file_are_a_list() -> None:
+    assert oauth2("the-id", SECRET, error_fields=["code", "message"]).error_fields == ("code", "message")
 
 
 def test_no_error_about_a_secret_shows_it() -> None:
