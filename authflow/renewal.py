@@ -241,5 +241,8 @@ def after_refusal(view: View) -> Move:
 
 
 def after_lost_swap(view: View) -> Move:
-    """New tokens are here, but somebody wrote first. Only the login that they belong to may have them."""
-    return Move.STORE if view.same and not view.newer else Move.DISCARD
+    """New tokens are here, but somebody wrote first. Only the login that they belong to may have them; once another
+    process has renewed it, they are of the same grant, and revoking them would end what that one has."""
+    if not view.same:
+        return Move.DISCARD
+    return Move.ADOPT if view.newer else Move.STORE

@@ -258,7 +258,15 @@ def test_a_refusal_ends_only_a_login_that_nobody_else_renewed(changes: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("changes", "move"), [({}, Move.STORE), ({"newer": True}, Move.DISCARD), ({"same": False}, Move.DISCARD)], ids=repr
+    ("changes", "move"),
+    [
+        ({}, Move.STORE),
+        ({"held": True}, Move.STORE),
+        ({"newer": True}, Move.ADOPT),
+        ({"same": False}, Move.DISCARD),
+        ({"same": False, "newer": True}, Move.DISCARD),
+    ],
+    ids=repr,
 )
 def test_new_tokens_go_to_the_login_they_belong_to_and_to_no_other(changes: dict[str, object], move: Move) -> None:
     assert after_lost_swap(view(**changes)) is move

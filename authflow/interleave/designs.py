@@ -17,6 +17,9 @@ DESIGNS: Final = (
     Design("strict provider, 503 and crash", chances=_HARD._replace(overloads=1)),
     Design("provider with a grace, policy grace", policy="grace", grace=True, chances=_HARD),
     Design("provider with a grace, policy unknown", policy="unknown", grace=True, chances=_HARD),
+    Design("strict provider, an answer comes after the lease", chances=_HARD._replace(delays=1)),
+    Design("provider with a grace, no lock, an answer comes after the lease", policy="grace", grace=True, lock=False,
+           chances=_HARD._replace(delays=1)),
 )  # fmt: skip
 
 _EASY: Final = Chances(renewals=3, logouts=1)

@@ -171,10 +171,16 @@ def _conclude(design: Design, world: World, number: int, process: Process, answe
 def _at_tokens(design: Design, world: World, number: int, process: Process) -> Next:
     stored = world.stored
     view = _view(design, world, number, process._replace(token=process.sent))
-    move = Move.STORE if not design.stores_by_swap else renewal.after_lost_swap(view)
+    won = not design.stores_by_swap or (design.claims and stored.held and stored.holder == number)
+    move = Move.STORE if won else renewal.after_lost_swap(view)
+    if move is Move.ADOPT:
+        adopted = _put(world, number, _adopted(world, process), release=True)
+        return f"p{number}: RT{process.came} is here, but RT{stored.token} is stored; adopts it", adopted
+    if move is Move.DISCARD and view.same:
+        kept = _put(world, number, _adopted(world, process), revoked=True, release=True, mark="discarded")
+        return f"p{number}: revokes RT{process.came}, and with it the login", kept
     if move is Move.DISCARD:
-        after = _out(process) if not view.same else _adopted(world, process)
-        return f"p{number}: RT{process.came} cannot be stored", _put(world, number, after, release=True)
+        return f"p{number}: RT{process.came} cannot be stored", _put(world, number, _out(process), release=True)
     mark = ""
     if stored.out or (design.compares_epochs and stored.epoch != process.epoch):
         mark = "resurrected"
@@ -212,6 +218,11 @@ def _pass_time(design: Design, world: World) -> Iterator[Next]:
         return
     if stored.held and world.processes[stored.holder].at not in FLYING:
         yield "time: the lease of a dead claim lapses", world._replace(stored=stored._replace(held=False, old=True))
+    elif stored.held and world.chances.delays:
+        late = world._replace(stored=stored._replace(held=False), chances=_less(world.chances, "delays"))
+        yield f"time: the lease of p{stored.holder} lapses in {world.processes[stored.holder].at}", late._replace(
+            marks=late.marks | {"late"}
+        )
     elif not stored.held and not stored.old:
         yield "time: the claim grows old", world._replace(stored=stored._replace(old=True))
 

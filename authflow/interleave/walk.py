@@ -39,22 +39,25 @@ def explore(design: Design) -> Result:
     )
     came_from: dict[World, tuple[World, str] | None] = {start: None}
     leads_to: dict[World, list[World]] = {}
-    wrong: dict[str, World] = {}
+    wrong: dict[str, tuple[World, tuple[str, ...]]] = {}  # where it shows, and the step that leads on from there
     waiting = deque([start])
     while waiting:
         world = waiting.popleft()
         following = list(what_follows(design, world))
         leads_to[world] = [each for _, each in following]
         for said in _judge(design, world, following):
-            wrong.setdefault(said, world)
+            wrong.setdefault(said, (world, ()))
         for label, each in following:
+            if _changes_hands(world, each):
+                wrong.setdefault("a session became another login's without a word", (world, (label,)))
             if each not in came_from:
                 came_from[each] = (world, label)
                 waiting.append(each)
     for world in _never_quiet(leads_to):
-        wrong.setdefault("a live process can never come to rest", world)
+        wrong.setdefault("a live process can never come to rest", (world, ()))
         break
-    return Result(design, len(came_from), {said: _history(came_from, world) for said, world in wrong.items()})
+    findings = {said: (*_history(came_from, world), *step) for said, (world, step) in wrong.items()}
+    return Result(design, len(came_from), findings)
 
 
 def told(result: Result, *, should_hold: bool) -> str:
@@ -86,7 +89,7 @@ def walk_designs() -> Iterator[tuple[bool, Result]]:
 
 
 def _judge(design: Design, world: World, following: list[Next]) -> Iterator[str]:
-    calm = not world.marks & {"loss", "crash"}
+    calm = not world.marks & {"loss", "crash", "late"}
     if "reuse" in world.marks and (calm or design.policy == "strict"):
         yield "a refresh token was presented twice: the provider ended the login"
     if "resurrected" in world.marks:
@@ -97,18 +100,25 @@ def _judge(design: Design, world: World, following: list[Next]) -> Iterator[str]
         yield "live tokens are neither stored nor revoked"
     if "told" in world.marks and world.stored.out and any(each.at is At.TOKENS for each in world.processes):
         yield "a renewal was told that will never be stored"
+    if "discarded" in world.marks:
+        yield "the tokens of a live session were revoked"
     flying = [each.sent for each in world.processes if each.at in (At.SEND, At.ANSWERED)]
-    if len(flying) != len(set(flying)):
+    if len(flying) != len(set(flying)) and ("late" not in world.marks or design.policy == "strict"):
         yield "the same refresh token is on the wire twice"
-    for _, after in following:
-        for before, then in zip(world.processes, after.processes, strict=True):
-            if before.at not in (At.OUT, At.DEAD) and then.at is At.REST and then.epoch != before.epoch:
-                yield "a session became another login's without a word"
     if calm and any(each.at is At.SPENT for each in world.processes):
         yield "a user must sign in again although nothing was lost"
     alive = [each for each in world.processes if each.at is not At.DEAD]
     if not following and any(each.at not in QUIET for each in alive):
         yield "a live process is stuck"
+
+
+def _changes_hands(world: World, after: World) -> bool:
+    """In this step a process that believes in one login gets to believe in another. (A login that a process brings
+    back after its logout is found by what it stored.)"""
+    return not world.stored.out and any(
+        before.at not in (At.OUT, At.DEAD) and then.at is At.REST and then.epoch != before.epoch
+        for before, then in zip(world.processes, after.processes, strict=True)
+    )
 
 
 def _never_quiet(leads_to: dict[World, list[World]]) -> list[World]:

@@ -72,6 +72,7 @@ class Chances(NamedTuple):
     overloads: int = 0
     lapses: int = 0
     logins: int = 0
+    delays: int = 0  # an answer is so late that the lease of whoever waits for it lapses
 
 
 class World(NamedTuple):

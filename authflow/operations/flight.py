@@ -125,7 +125,10 @@ def _renew_once(
             return (yield from _commit_end(s, record, Trigger.DEFER, came, reason="target_refused"))
         if move is not Move.RETRY:
             return (yield from _defer(s, record, came, answer, move))
-        record = yield from _claim_again(s, record)
+        try:
+            record = yield from _claim_again(s, record)
+        except InvalidTransition:
+            raise came from None  # another process goes on with it
 
 
 def _claim(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[SessionRecord | None]:
@@ -249,18 +252,11 @@ def _store(
     s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted, target: Target | None
 ) -> Op[AuthEvent | None]:
     """New tokens: stored or revoked."""
-    house, ledger = s._house, s._run.ledger
-    now = ledger.now()
+    now = s._run.ledger.now()
     facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=_tokens(record, granted, target, now))
     for delay in (*_UNSAVED_PAUSES, None):
         try:
-            event: AuthEvent = yield Do(
-                partial(_commit_outcome, s, record, Trigger.REFRESHED, facts), house.store.blocking
-            )
-            return event
-        except InvalidTransition:
-            yield from _lost(s, record, metadata, granted)
-            return None
+            return (yield from _swap(s, record, facts, metadata, granted))
         except StoreError as error:
             if delay is not None:
                 yield Wait(delay)
@@ -291,14 +287,27 @@ def _tokens(record: SessionRecord, granted: Granted, target: Target | None, now:
     )
 
 
-def _lost(s: SessionCore, record: SessionRecord, metadata: ServerMetadata, granted: Granted) -> Op[None]:
-    """Somebody wrote first: a logout, another login, or another process's renewal of this one."""
-    view = _view(s, record)
-    _note(s, "after_lost_swap", renewal.after_lost_swap(view), **view._asdict())
-    if view.same and view.newer:
-        return  # the same grant: to revoke these tokens would end the session that won
-    yield from discard(s, metadata, granted.token)
-    raise sign_in_required(s)
+def _swap(
+    s: SessionCore, record: SessionRecord, facts: Facts, metadata: ServerMetadata, granted: Granted
+) -> Op[AuthEvent | None]:
+    """Commits the new tokens; if somebody wrote first, what becomes of them is decided on what was written: a logout,
+    another login, another process's renewal of this one, or no more than its claim."""
+    for _ in range(_MOST_LOOKS):
+        try:
+            event: AuthEvent = yield Do(
+                partial(_commit_outcome, s, record, Trigger.REFRESHED, facts), s._house.store.blocking
+            )
+            return event
+        except InvalidTransition:
+            view = _view(s, record)
+        move = renewal.after_lost_swap(view)
+        _note(s, "after_lost_swap", move, **view._asdict())
+        if move is Move.ADOPT:
+            return None  # the same grant: to revoke these tokens would end the session that won
+        if move is Move.DISCARD:
+            yield from discard(s, metadata, granted.token)
+            raise sign_in_required(s)
+    raise StoreError("Other processes keep writing this session.", hint="Sign in again.")
 
 
 def _refused(s: SessionCore, record: SessionRecord, error: AuthflowError) -> Op[AuthEvent | None]:
@@ -384,6 +393,8 @@ def _commit_end(
     try:
         event: AuthEvent = yield Do(partial(_commit_outcome, s, record, trigger, facts), s._house.store.blocking)
     except InvalidTransition:
+        if _view(s, record).same:
+            raise error from None  # another process goes on with it; that this one could not renew is as true
         raise sign_in_required(s) from None
     return event
 
@@ -393,12 +404,19 @@ def _commit_outcome(s: SessionCore, record: SessionRecord, trigger: Trigger, fac
     while the answer was on its way. That answer still counts, the refresh token was used for it."""
     ledger = s._run.ledger
     present = ledger.record
-    given_up = present.state is State.AUTHENTICATED and _generation(present) == _generation(record)
-    if given_up and trigger in (Trigger.REFRESHED, Trigger.DEFER):
+    still = partial(_still_its, record, trigger)
+    if not still(present):
+        raise InvalidTransition("Another process has taken this renewal over.")
+    if present.state is State.AUTHENTICATED and trigger in (Trigger.REFRESHED, Trigger.DEFER):
         ledger.commit(Trigger.REFRESH, _claim_facts(s, Origin.PROVIDER, present.claim))
-    elif _generation(present) != _generation(record):
-        raise InvalidTransition("Another process renewed this session first.")
-    return ledger.commit(trigger, facts, lambda now: _generation(now) == _generation(record))
+    return ledger.commit(trigger, facts, still)
+
+
+def _still_its(record: SessionRecord, trigger: Trigger, present: SessionRecord) -> bool:
+    """Nobody has renewed it since. And for `defer`, which would clear it: nobody else's claim stands there."""
+    return _generation(present) == _generation(record) and (
+        trigger is not Trigger.DEFER or present.claim == record.claim
+    )
 
 
 def _as_seen(seen: SessionRecord, record: SessionRecord) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from authflow import State
-from authflow.errors import LoginCancelled, SignInRequired
+from authflow.errors import LoginCancelled, ServiceUnavailable, SignInRequired
 from authflow.stores import MemoryStore
+from authflow.testing import VirtualClock
 
 from .support import Heard, Process, World, go
 
@@ -17,11 +18,12 @@ from .support import Heard, Process, World, go
 class Two:
     """Two processes that know the same session."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, **there: Any) -> None:
+        rotation = world.provider.rotation
         self.shared = MemoryStore(time=world.clock.time)
         self.here_store, self.there_store = Process(self.shared), Process(self.shared)
-        self.here_manager = world.manager(store=self.here_store)
-        self.there_manager = world.manager(store=self.there_store)
+        self.here_manager = world.manager(world.settings(rotation=rotation), store=self.here_store)
+        self.there_manager = world.manager(world.settings(rotation=rotation), store=self.there_store, **there)
         self.here: Any = self.here_manager["acme"]
         self.there: Any = self.there_manager["acme"]
         self.heard_here, self.heard_there = Heard(self.here_manager), Heard(self.there_manager)
@@ -241,6 +243,64 @@ async def test_logout_here_during_a_renewal_there_revokes_what_comes_of_it(world
     assert not world.provider.accepts(issued[-1]["access_token"])
     assert not world.provider.accepts(issued[-1]["refresh_token"])
     assert "on_refresh" not in two.heard_there.names
+
+
+class Overtaken(Two):
+    """A renewal here whose answer comes after its lease, with another one of the same token under way there."""
+
+    def __init__(self, world: World) -> None:
+        world.provider.rotation, world.provider.grace = "grace", 1e9
+        self.clock = VirtualClock(world.clock.time(), patience=1.0)
+        super().__init__(world, clock=self.clock)
+
+    def _given_up(self, key: str) -> None:
+        self.there_store.before_swap = self._claimed
+
+    def _claimed(self, key: str) -> None:
+        self.here._run.ledger.catch_up()
+
+    async def renewed(self, world: World) -> tuple[Any, Any]:
+        """What comes of the one here, which is answered first, and of the one there. There, two things are written:
+        that the lease ran out, which is heard here, and a claim, which is not."""
+        self.here_store.deaf = True
+        with world.hold("token", after=True) as late:
+            here = world.start(self.here.refresh)
+            await world.arrived(late)
+            self.there_store.before_swap = self._given_up
+            self.clock.suspend(30)
+            with world.hold("token", after=True) as held:
+                there = world.start(self.there.refresh)
+                await world.arrived(held)
+                late.release()
+                (one,) = await asyncio.gather(here, return_exceptions=True)
+                held.release()
+                (other,) = await asyncio.gather(there, return_exceptions=True)
+        self.here_store.listen()
+        return one, other
+
+
+async def test_tokens_that_come_late_are_stored_although_another_process_has_claimed_the_token(world: World) -> None:
+    both = Overtaken(world)
+    await both.signed_in(world)
+    event, nothing = await both.renewed(world)
+    assert (event.trigger, nothing) == ("refreshed", None)
+    assert world.provider.count("revoke") == 0
+    assert (await go(both.there.token())).access_token == (await go(both.here.token())).access_token
+    assert (await go(both.there.refresh())).trigger == "refreshed"
+    assert "on_logout" not in both.heard_here.names + both.heard_there.names
+
+
+async def test_a_failure_that_comes_late_leaves_another_processs_claim_alone(world: World) -> None:
+    both = Overtaken(world)
+    await both.signed_in(world)
+    world.provider.fail_next("token", 429, after=True)
+    error, event = await both.renewed(world)
+    assert isinstance(error, ServiceUnavailable)
+    assert event.trigger == "refreshed"
+    for heard in (both.heard_here, both.heard_there):
+        await heard.until_told("on_refresh_failed")
+        assert heard.names.count("on_refresh_failed") == 1
+    assert both.here.live
 
 
 async def test_every_event_is_heard_once_in_each(world: World) -> None:
