@@ -77,20 +77,22 @@ class TransitionCounter:
     def save(self, path: str | Path) -> Path:
         """Writes the coverage in the format that the name's end says: `.svg`, `.png`, `.json` or `.txt`."""
         target = Path(path)
+        target.write_bytes(self.content(target))
+        return target
+
+    def content(self, target: Path) -> bytes:
+        """What `save` writes there. Raises `NotSupported` for another format, `ConfigurationError` for a `.png` where
+        the extra is missing."""
         suffix = target.suffix.lower()
         if suffix not in _SUFFIXES:
             raise NotSupported(
                 f"A coverage cannot be saved as {target.name!r}.", hint=f"End the name with {', '.join(_SUFFIXES)}."
             )
-        content: str | bytes
+        if suffix == ".png":
+            return png.render(render(self.counts))
         if suffix == ".json":
-            content = self.to_json()
-        elif suffix == ".txt":
-            content = table(self.counts)
-        else:
-            content = render(self.counts) if suffix == ".svg" else png.render(render(self.counts))
-        target.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return target
+            return self.to_json().encode()
+        return (table(self.counts) if suffix == ".txt" else render(self.counts)).encode()
 
     def to_json(self) -> str:
         """The counts, in the chart's order; what `from_json` reads."""

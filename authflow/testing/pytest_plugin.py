@@ -7,6 +7,8 @@ It sees every session of the process that runs the tests, whichever manager it i
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,7 +33,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if target:
         from ..diagrams.coverage import TransitionCounter
 
-        config.pluginmanager.register(_Coverage(str(target), TransitionCounter()), _NAME)
+        counter = TransitionCounter()
+        _check(Path(target), counter)
+        config.pluginmanager.register(_Coverage(str(target), counter), _NAME)
+
+
+def _check(target: Path, counter: TransitionCounter) -> None:
+    """Says before the first test what would lose the coverage after the last one."""
+    import pytest
+
+    from ..errors import AuthflowError
+
+    try:
+        counter.content(target)
+    except AuthflowError as error:
+        raise pytest.UsageError(f"{OPTION}: {error}") from None
+    if target.is_dir() or not os.access(target.parent, os.W_OK | os.X_OK) or not target.parent.is_dir():
+        raise pytest.UsageError(f"{OPTION}: {target} cannot be written. Name a file in a folder that is there.")
 
 
 class _Coverage:

@@ -53,9 +53,14 @@ def test_nobody_asks_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == {".py"}
 
 
-@pytest.mark.parametrize("name", ["walked.gif"])
-def test_a_form_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("walked.gif", "cannot be saved as 'walked.gif'"), ("none/walked.svg", "cannot be written"), (".", "cannot be")],
+)
+def test_what_cannot_be_written_is_told_before_the_first_test(tmp_path: Path, name: str, told: str) -> None:
     done = run(tmp_path, f"--authflow-coverage={name}")
 
-    assert done.returncode != 0
-    assert "cannot be saved" in done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert told in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "passed" not in done.stdout
