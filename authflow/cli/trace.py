@@ -89,21 +89,26 @@ def open_page(file: Path) -> None:
 def replay(file: Path) -> None:
     """Decide every step of FILE once more, by its own clock; exit status 1 if anything comes out otherwise.
 
+    A step that does not tell what it was decided from is only looked up in the chart, and counted apart.
+
     \b
     Example:
         authflow trace replay failed.json
     """
-    from ..trace.replay import count
+    from ..trace.replay import count, count_untold
     from ..trace.replay import replay as decide_again
 
     trace = _read(file)
     divergences = decide_again(trace)
     for divergence in divergences:
         click.echo(str(divergence).encode("utf-8", "replace").decode(), err=True)
+    decided, untold = count(trace), count_untold(trace)
+    if untold:
+        click.echo(f"{untold} step{' tells' if untold == 1 else 's tell'} too little to be decided again.", err=True)
     if divergences:
-        click.echo(f"{len(divergences)} divergences in {count(trace)} decisions.", err=True)
+        click.echo(f"{len(divergences)} divergences in {decided} decisions.", err=True)
         sys.exit(1)
-    click.echo(f"{count(trace)} decisions, all as they were.")
+    click.echo(f"{decided} decisions, all as they were.")
 
 
 def _read(file: Path) -> Trace:

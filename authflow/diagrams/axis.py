@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ..trace.story import Story
+from ..trace.table import moment
 from . import traced
 from .paint import Paint, Theme, clean, n
 from .text import Box, cut, width
@@ -150,7 +151,7 @@ def _axis(times: Sequence[tuple[float, float]]) -> tuple[tuple[_Stretch, ...], t
 def render(stories: Sequence[Story], *, theme: Theme = "light", id: str = "axis", links: Sequence[str] = ()) -> str:
     """The picture as one SVG element. `links`: for each story where on the page it is told, "" for nowhere."""
     paint, page = Paint(theme, id), place(stories)
-    told = "; ".join(f"{traced.title_of(one)} {traced.ending(one)[0]} at {traced.moment(one.began)}" for one in stories)
+    told = "; ".join(f"{traced.title_of(one)} {traced.ending(one)[0]} at {moment(one.began)}" for one in stories)
     parts = paint.head(WIDTH, page.height, "All stories on one axis of time", f"{told}.")
     if any(links):  # what can be pointed at is no part of an image
         parts[0] = parts[0].replace('role="img"', 'role="group"')
@@ -181,7 +182,7 @@ def render(stories: Sequence[Story], *, theme: Theme = "light", id: str = "axis"
     if stories:
         parts.append(
             f'<text x="22" y="{n(TOP - 12)}" dy="0.35em" font-size="{n(_SMALL)}" {paint("fill", "muted")}>'
-            f"{clean(traced.moment(stories[0].began))}</text>"
+            f"{clean(moment(stories[0].began))}</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -12,11 +12,12 @@ from typing import Final
 
 from ..chart import CHART
 from ..trace.story import Call, Check, Decision, Dropped, Hop, Story, Trace, Transition, Wait
+from ..trace.table import moment
 from . import axis, lanes, mermaid, sequence, svg, traced
 from .page import page
 from .paint import clean
 from .trace_look import SCRIPT, STYLE
-from .traced import Drawn, Span, moment, seconds
+from .traced import Drawn, Span, seconds
 
 MOST_STORIES: Final = 40  # on one page; the latest are shown
 _WEIGHTS: Final = tuple(range(1, 41))

@@ -8,11 +8,12 @@ from typing import Final
 
 from ..chart import CHART
 from ..trace.story import Trace
+from ..trace.table import moment
 from . import axis, lanes, svg, traced
 from .layout import WIDTH as CHART_WIDTH
 from .paint import Paint, Theme, clean, n
 from .text import cut, width
-from .traced import moment, seconds
+from .traced import seconds
 
 MOST_STORIES: Final = 12  # in one picture; the latest are shown
 _HEAD: Final = 92.0

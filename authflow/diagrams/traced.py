@@ -7,7 +7,6 @@ lanes get keys of their own, and a transition counts as a step of the way only i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -129,14 +128,6 @@ def seconds(value: float) -> str:
 def times(call: Call) -> str:
     """` ×5` behind polls that were answered alike."""
     return f" ×{call.times}" if call.times > 1 else ""
-
-
-def moment(at: float) -> str:
-    """Seconds since the epoch as `2025-11-28 14:26:40 UTC`; empty for what no calendar has."""
-    try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, OSError, ValueError):
-        return ""
 
 
 class _Reader:

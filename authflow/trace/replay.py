@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from .. import engine, renewal
-from ..chart import State, Trigger
+from ..chart import CHART, State, Trigger
+from ..diagrams.arrows import edges
 from ..engine import Facts, Tokens
 from ..errors import AuthflowError, ErrorInfo
 from ..events import Origin
@@ -22,10 +23,11 @@ from ..observing import observe
 from ..records import Claim, Key, PendingRef, SessionRecord, Token
 from .redact import Redactor
 from .shapes import shape_of
-from .story import Decision, Dropped, Given, Shape, Story, Trace, Transition
+from .story import Decision, Dropped, Given, Shape, Step, Story, Trace, Transition
 
 _TEXTS: Final = Redactor(b"replay")
 _VIEW: Final = renewal.View._fields
+_KNOWN: Final = frozenset(edges(CHART))
 
 
 class Divergence(NamedTuple):
@@ -48,7 +50,21 @@ def replay(trace: Trace) -> list[Divergence]:
 
 def count(trace: Trace) -> int:
     """How many steps a replay decides again."""
-    return sum(isinstance(step, (Transition, Dropped, Decision)) for story in trace.stories for step in story.steps)
+    return sum(_tells_enough(step) is True for story in trace.stories for step in story.steps)
+
+
+def count_untold(trace: Trace) -> int:
+    """How many steps tell too little to be decided again."""
+    return sum(_tells_enough(step) is False for story in trace.stories for step in story.steps)
+
+
+def _tells_enough(step: Step) -> bool | None:
+    """Whether a step that was decided tells from what; None for one that was not decided: a call, a check, a wait."""
+    if isinstance(step, Transition):
+        return step.given is not None and step.after is not None
+    if isinstance(step, Dropped):
+        return step.given is not None and (step.given.epoch, step.given.attempt) != (None, None)
+    return True if isinstance(step, Decision) else None
 
 
 def _replay_story(story: Story) -> Iterator[Divergence]:
@@ -68,6 +84,8 @@ def _replay_story(story: Story) -> Iterator[Divergence]:
 
 def _move(step: Transition, before: Shape) -> Iterator[tuple[str, object, object]]:
     if step.given is None or step.after is None:
+        if (step.source, step.trigger, step.target) not in _KNOWN:
+            yield "the way", f"{step.source} → {step.target} by {step.trigger}", "not on the chart"
         return
     try:
         trigger, origin = Trigger(step.trigger), Origin(step.origin)
@@ -94,7 +112,7 @@ def _drop(step: Dropped, before: Shape) -> Iterator[tuple[str, object, object]]:
     """What came too late for the login it belonged to does so again. (Of what only its caller judged, nothing is
     known: it may well be possible.)"""
     given = step.given
-    if given is None or (given.epoch is None and given.attempt is None):
+    if given is None or not _tells_enough(step):
         return
     told = Transition(step.at, step.trigger, step.state, step.state, origin=step.origin)
     same = given.epoch in (None, before.epoch) and given.generation in (None, before.generation)

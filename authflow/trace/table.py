@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
+from typing import Final
 
 from ..errors import printable
 from .story import Call, Check, Decision, Dropped, Hop, Step, Story, Trace, Transition, Wait
+
+_WIDE: Final = 100  # columns; a longer step goes on in the next line, and nothing of it is left out
 
 
 def render(trace: Trace) -> str:
@@ -13,20 +17,28 @@ def render(trace: Trace) -> str:
     return "\n".join(_story(story) for story in trace.stories) or "The trace is empty.\n"
 
 
+def moment(at: float) -> str:
+    """Seconds since the epoch as `2025-11-28 14:26:40 UTC`; empty for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
 def _story(story: Story) -> str:
-    began = datetime.fromtimestamp(story.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    began = moment(story.began) or "at a time that no calendar has"
     place = f" at {story.host}" if story.host else ""
     flow = f" ({story.flow})" if story.flow else ""
     spent = f"{_span(story.seconds)} in all, {_span(story.human_seconds)} of it the human's"
-    lines = [f"{story.kind} of {story.provider}{place}{flow}: {_outcome(story)}", f"began {began}; {spent}"]
+    head = [f"{story.kind} of {story.provider}{place}{flow}: {_outcome(story)}", f"began {began}; {spent}"]
     if story.error is not None:
-        lines.append(f"error: {story.error.message}")
-        lines += [f"what to do: {story.error.hint}"] if story.error.hint else []
-    lines.append("")
-    lines += [f"{_moment(step.at):>12}  {_mark(step)} {_line(step)}" for step in story.steps]
+        head.append(f"error: {story.error.message}")
+        head += [f"what to do: {story.error.hint}"] if story.error.hint else []
+    lines = [printable(line, len(line)) for line in head] + [""]
+    lines += [_wrapped(f"{_since(step.at):>12}  {_mark(step)} {_line(step)}") for step in story.steps]
     if story.left_out:
         lines.append(f"{'':12}  … {story.left_out} steps were not kept")
-    return "\n".join(printable(line, 400) if not line.startswith(" ") else _clean(line) for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _outcome(story: Story) -> str:
@@ -35,9 +47,11 @@ def _outcome(story: Story) -> str:
     return f"{'failed' if story.failed else 'done'}, by {story.outcome}"
 
 
-def _clean(line: str) -> str:
-    """The line as it is, without what moves a terminal's cursor."""
-    return "".join(ch if ch.isprintable() else " " for ch in line)[:400]
+def _wrapped(line: str) -> str:
+    """The line as it is, without what moves a terminal's cursor; what is too wide, indented below it. A value stays
+    in one piece, to be searched for and copied."""
+    clean = "".join(ch if ch.isprintable() else " " for ch in line)
+    return textwrap.fill(clean, _WIDE, subsequent_indent=" " * 18, break_long_words=False, break_on_hyphens=False)
 
 
 def _mark(step: Step) -> str:
@@ -79,7 +93,7 @@ def _values(values: dict[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _moment(seconds: float) -> str:
+def _since(seconds: float) -> str:
     return f"+{seconds * 1e3:.1f} ms" if seconds < 10 else f"+{seconds:.1f} s"
 
 

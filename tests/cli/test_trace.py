@@ -5,6 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from authflow.trace.story import Trace, Transition
 from tests.trace.examples import FAILED_LOGIN, LOGIN
 
 from .conftest import configure
@@ -38,6 +41,29 @@ def test_a_divergence_is_shown_and_is_exit_1(authflow, tmp_path: Path) -> None:
     told = authflow("trace", "replay", "one.json")
     assert told.returncode == 1
     assert "refused: InvalidTransition" in told.stderr
+
+
+def test_steps_that_tell_too_little_are_looked_up_in_the_chart_and_counted_apart(authflow, tmp_path: Path) -> None:
+    (story,) = LOGIN.stories
+    steps = tuple(replace(one, given=None) if isinstance(one, Transition) else one for one in story.steps)
+    Trace(stories=(replace(story, steps=steps),)).save(tmp_path / "one.json")
+    told = authflow("trace", "replay", "one.json")
+    assert (told.returncode, told.stdout) == (0, "0 decisions, all as they were.\n"), told.stderr
+    assert f"{len(story.transitions)} steps tell too little" in told.stderr
+
+    text = (tmp_path / "one.json").read_text().replace('"source": "exchanging"', '"source": "logged_out"')
+    (tmp_path / "one.json").write_text(text)
+    told = authflow("trace", "replay", "one.json")
+    assert told.returncode == 1
+    assert "logged_out → authenticated by authenticate, and is now not on the chart" in told.stderr
+
+
+def test_a_time_that_no_calendar_has_is_no_traceback(authflow, tmp_path: Path) -> None:
+    (story,) = LOGIN.stories
+    Trace(stories=(replace(story, began=1e300),)).save(tmp_path / "one.json")
+    told = authflow("trace", "show", "one.json")
+    assert told.returncode == 0, told.stderr
+    assert "at a time that no calendar has" in told.stdout
 
 
 def test_a_page_is_made_and_opened_in_the_browser(authflow, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from authflow import AsyncSessionManager, SessionManager
 from authflow.errors import AuthflowError
 from authflow.testing import DevProvider, VirtualClock
-from authflow.trace.replay import count, replay
-from authflow.trace.story import Decision, Story, Trace, Transition
+from authflow.trace.replay import count, count_untold, replay
+from authflow.trace.story import Decision, Dropped, Story, Trace, Transition
 from tests.session.support import ProviderClock, World, go
 
 from .examples import EXAMPLES, LOGIN
@@ -164,6 +164,13 @@ def test_a_decision_that_cannot_be_read_diverges() -> None:
     assert len(replay(trace)) == 1
 
 
-def test_a_transition_of_which_too_little_is_told_is_left_out() -> None:
-    trace = Trace(stories=(Story("a", "login", "acme", 0.0, steps=(Transition(0.0, "x", "y", "z"),)),))
-    assert replay(trace) == []
+def test_a_transition_of_which_too_little_is_told_is_looked_up_in_the_chart_and_counted_apart() -> None:
+    on, off = (Transition(0.0, "authenticate", source, "authenticated") for source in ("exchanging", "logged_out"))
+    trace = Trace(stories=(Story("a", "login", "acme", 0.0, steps=(on, off, Dropped(0.0, "defer", "idle"))),))
+    assert [(one.step, one.replayed) for one in replay(trace)] == [(2, "not on the chart")]
+    assert (count(trace), count_untold(trace)) == (0, 3)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_is_recorded_tells_enough(name: str) -> None:
+    assert count_untold(EXAMPLES[name]) == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from authflow.trace.story import Story, Trace, Transition
-from authflow.trace.table import render
+from authflow.errors import ErrorInfo
+from authflow.trace.story import Call, Story, Trace, Transition
+from authflow.trace.table import moment, render
 
 from .examples import EXAMPLES, FAILED_LOGIN, LOGIN, REFRESH_ELSEWHERE
 
@@ -46,3 +47,29 @@ def test_nothing_in_a_trace_moves_a_terminals_cursor() -> None:
 
 def test_an_empty_trace_says_so() -> None:
     assert render(Trace()) == "The trace is empty.\n"
+
+
+@pytest.mark.parametrize("began", [1e300, -1e18, 1e12])
+def test_a_time_that_no_calendar_has_is_told_as_that(began: float) -> None:
+    assert moment(began) == ""
+    text = render(Trace(stories=(Story("a", "login", "acme", began),)))
+    assert text.splitlines()[1].startswith("began at a time that no calendar has; ")
+
+
+def test_a_long_step_goes_on_in_lines_below_and_nothing_of_it_is_left_out() -> None:
+    told = {f"member{number}": "x" * 30 for number in range(20)} | {"last": "word" * 50}
+    steps = (Call(0.5, "POST", "acme.example", "/token", 0.1, sent=told, status=200), Transition(1.0, "a", "b", "c"))
+    lines = render(Trace(stories=(Story("a", "login", "acme", 0.0, steps=steps),))).splitlines()
+    step = lines[3:-1]
+    assert " ".join(line.strip() for line in step).split("sent ")[1].split() == [f"{a}={b}" for a, b in told.items()]
+    assert all(line.startswith(" " * 18) for line in step[1:])
+    assert all(len(line) <= 100 for line in step if "last" not in line)
+    assert lines[-1].endswith("b → c  a")
+
+
+def test_an_errors_words_are_not_cut() -> None:
+    said = " ".join(f"word{number}" for number in range(140))
+    failed = Transition(0.0, "fail", "exchanging", "idle", error=ErrorInfo("x", said, hint=said))
+    text = render(Trace(stories=(Story("a", "login", "acme", 0.0, outcome="fail", steps=(failed,)),)))
+    assert f"error: {said}\n" in text
+    assert f"what to do: {said}\n" in text
