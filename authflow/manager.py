@@ -152,7 +152,7 @@ class SessionManager(ManagerCore[Session], Sources[TokenSource], Reception, Regi
         return [self._find(key) for key in self._stored_keys()]
 
     def restore(self) -> list[RestoreReport]:
-        """Brings every stored session back; never raises for one of them."""
+        """Brings every stored session back, and revokes what a logout could not; never raises for one of them."""
         reports = []
         for key in self._stored_keys():
             try:

@@ -22,6 +22,7 @@ from ..errors import (
     ErrorInfo,
     InvalidTransition,
     ManagerClosed,
+    Recovery,
     StoreError,
 )
 from ..events import AuthEvent
@@ -36,6 +37,7 @@ from .parting import remember_parting
 from .wire import reach
 
 LOGOUT_SECONDS: Final = 10.0
+_LATER: Final = frozenset({Recovery.WAIT_ONLINE, Recovery.RETRY_AT})  # the provider was not there
 
 
 def sign_out(
@@ -88,7 +90,7 @@ def _sign_out_there(
     if revoke:
         for one in held:
             yield from _revoke_all(s, metadata, one, until, revoked, errors)
-        yield Do(partial(_tell_revoked, s), house.store.blocking)
+        yield from _tell_revoked(s, errors)
     url = None
     if end_session:
         afterwards, state = post_logout_redirect_uri or s.provider.post_logout_redirect_uri, secrets.token_urlsafe(16)
@@ -114,8 +116,15 @@ def _sign_out_there(
     return LogoutResult(True, cancelled, persisted, revoked, url, opened, tuple(errors))
 
 
-def _tell_revoked(s: SessionCore) -> None:
-    """The tombstone need not keep the tokens any more. That it cannot be written costs one revocation later."""
+def _tell_revoked(s: SessionCore, errors: list[ErrorInfo]) -> Op[None]:
+    """The tombstone need not keep the tokens any more, unless they can still be revoked when the provider is there
+    again. That it cannot be written costs one revocation later."""
+    if any(error.recovery in _LATER for error in errors):
+        return
+    yield Do(partial(_drop_unrevoked, s), s._house.store.blocking)
+
+
+def _drop_unrevoked(s: SessionCore) -> None:
     try:
         s._run.ledger.annotate(lambda record: replace(record, unrevoked=None))
     except StoreError:
@@ -123,8 +132,8 @@ def _tell_revoked(s: SessionCore) -> None:
 
 
 def finish_logout(s: SessionCore) -> Op[None]:
-    """A process died between its logout and the provider: its tokens are revoked now."""
-    house, ledger = s._house, s._run.ledger
+    """A logout whose process died on its way to the provider, or did not reach it: its tokens are revoked now."""
+    ledger = s._run.ledger
     left = ledger.record.unrevoked
     if left is None or ledger.now() < ledger.record.since + LOGOUT_SECONDS + 5.0:
         return
@@ -132,8 +141,9 @@ def finish_logout(s: SessionCore) -> Op[None]:
         metadata = yield from prepare(s)
     except AuthflowError:
         return
-    yield from discard(s, metadata, left)
-    yield Do(partial(_tell_revoked, s), house.store.blocking)
+    errors: list[ErrorInfo] = []
+    yield from _revoke_all(s, metadata, left, ledger.now() + LOGOUT_SECONDS, {}, errors)
+    yield from _tell_revoked(s, errors)
 
 
 def _revoke_all(
