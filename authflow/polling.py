@@ -24,7 +24,7 @@ from .protocol.ciba import build_ciba_request, build_ciba_token_request, read_ci
 from .protocol.device import DeviceAuthorization, build_device_request, build_device_token_request, read_device_response
 from .protocol.dpop import Binding
 from .protocol.messages import ServerMetadata, TokenResponse
-from .protocol.step import Flow, Moment, T
+from .protocol.step import Flow, Moment, T, fresh
 from .protocol.terms import Terms
 from .records import Polled
 
@@ -80,7 +80,8 @@ def ask_for_code(
 
 def ask_on_phone(provider: Provider, metadata: ServerMetadata, **asked: Unpack[Asked]) -> Flow[Terms]:
     """That the provider asks the human (CIBA Core §7). The phase of its errors is `authorize`."""
-    return _asking(provider, partial(build_ciba_request, provider, metadata, **asked), read_ciba_response)
+    build = partial(build_ciba_request, provider, metadata, signing=(yield from fresh()), **asked)
+    return (yield from _asking(provider, build, read_ciba_response))
 
 
 def _asking(

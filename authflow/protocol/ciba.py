@@ -3,6 +3,9 @@
     build_ciba_request → read_ciba_response → build_ciba_token_request, once for each poll
     read_ping            the provider says that there is an answer
 
+Rule: a client that signs its authorization requests signs these as well (§7.1.1); the provider may take no other, as
+FAPI-CIBA §5.2.2 has it. They are not encrypted: they go straight to the provider.
+
 Push is declined: it would send tokens to a route of ours that nobody but the provider's word protects, and the tokens
 would be there before anybody asked for them.
 """
@@ -18,6 +21,7 @@ import httpx
 from ..errors import CallbackRejected, ConfigurationError, Phase, ResponseInvalid
 from .client_auth import authenticate_client
 from .endpoints import endpoint_of
+from .jar import sign_request
 from .messages import ServerMetadata
 from .reading import decode_object, read_object
 from .step import Limits, Moment, build_request
@@ -40,11 +44,16 @@ def build_ciba_request(
     metadata: ServerMetadata,
     moment: Moment,
     *,
+    signing: Moment,
     scope: Sequence[str],
     params: Mapping[str, str],
     resource: Sequence[str] = (),
 ) -> httpx.Request:
-    """§7.1: `params` hold exactly one hint, and what else is asked. Raises `ConfigurationError`, `MissingEndpoint`."""
+    """§7.1: `params` hold exactly one hint, and what else is asked. With `request_object_signing_alg` all of it is in
+    a JWT, and nothing beside that but the client's proof; `signing` is its moment: its `jti` is not the proof's.
+
+    Raises `ConfigurationError`, `MissingEndpoint`.
+    """
     endpoint = endpoint_of(
         provider,
         metadata,
@@ -60,6 +69,8 @@ def build_ciba_request(
     form = {**params, "scope": provider.scope_separator.join(wanted)}
     if resource:
         form["resource"] = resource[0]
+    if provider.request_object_signing_alg is not None:
+        form = {"request": _signed(provider, metadata, signing, form)}
     proof, headers = authenticate_client(provider, metadata, form, {}, moment)
     return build_request("POST", endpoint, form=proof, headers=headers, limits=Limits(seconds=provider.timeout))
 
@@ -104,6 +115,15 @@ def read_ping(authorization: str, body: bytes | str | Mapping[str, Any]) -> tupl
 def fits(code: str, known: str) -> bool:
     """Whether a ping is about the request that its token was made for."""
     return hmac.compare_digest(code.encode(), known.encode())
+
+
+def _signed(provider: Provider, metadata: ServerMetadata, moment: Moment, form: Mapping[str, str]) -> str:
+    if provider.request_object_signing_alg == "none":
+        raise ConfigurationError(
+            f"{provider.name}: an unsigned request asks nobody on their phone (CIBA Core §7.1.1).",
+            hint="Set request_object_signing_alg='ES256' and client_key=, or leave it out.",
+        )
+    return sign_request(provider, metadata, moment, form)
 
 
 def _rejected(why: str) -> CallbackRejected:

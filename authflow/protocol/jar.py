@@ -55,9 +55,16 @@ def build_request_object(
     provider: Provider, metadata: ServerMetadata, moment: Moment, request: Mapping[str, str | tuple[str, ...]]
 ) -> str:
     """The signed JWT (RFC 9101 §4). Raises `ConfigurationError` for a client without a key that fits."""
+    return sign_request(provider, metadata, moment, {name: _typed(name, value) for name, value in request.items()})
+
+
+def sign_request(
+    provider: Provider, metadata: ServerMetadata, moment: Moment, parameters: Mapping[str, Any]
+) -> str:
+    """A JWT of `parameters`, from this client to the provider. Raises `ConfigurationError`."""
     now = int(moment.now)
     claims = {
-        **{name: _typed(name, value) for name, value in request.items()},
+        **parameters,
         "iss": provider.client_id,
         "aud": metadata.issuer or provider.issuer or metadata.authorization_endpoint,
         "jti": moment.jti,

@@ -106,12 +106,22 @@ def _without(text: str, secrets: Iterable[str]) -> str:
 
 
 def _sent(response: httpx.Response) -> list[tuple[str, str]]:
-    """The parameters of the request, in its form and its query."""
+    """The parameters of the request, in its form, its query, and a signed request in there."""
     try:
         request = response.request
-        return parse_qsl(request.content.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
+        pairs = parse_qsl(request.content.decode("utf-8", "replace")) + parse_qsl(request.url.query.decode("ascii"))
     except (RuntimeError, ValueError):
         return []
+    return pairs + [pair for name, value in pairs if name == "request" for pair in _signed(value)]
+
+
+def _signed(request: str) -> list[tuple[str, str]]:
+    """The parameters in a JWT (RFC 9101 §4); whose it is, and for whom, are none."""
+    try:
+        members = _OBJECT.decode(base64.urlsafe_b64decode(request.split(".")[1] + "=="))
+    except (IndexError, msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return []
+    return [(name, value) for name, value in members.items() if isinstance(value, str) and name not in ("iss", "aud")]
 
 
 def _secrets_of_registration(body: bytes) -> list[str]:

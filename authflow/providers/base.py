@@ -93,7 +93,7 @@ class Provider:
     response_type: ResponseType = "code"
     response_mode: ResponseMode | None = None  # None: the query; with `jwt` in it, the answer is a signed JWT (JARM)
     require_pushed_authorization_requests: bool = False  # RFC 9126; done anyway where the metadata demand it
-    request_object_signing_alg: str | None = None  # the request is a JWT, signed by client_key (RFC 9101)
+    request_object_signing_alg: str | None = None  # the request is a JWT, signed by client_key (RFC 9101); CIBA's too
     request_object_encryption_alg: str | None = None  # and encrypted for the provider
     request_object_encryption_enc: str = "A128CBC-HS256"
     allow_unsigned_request_object_for_conformance: bool = False

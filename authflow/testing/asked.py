@@ -1,5 +1,5 @@
-"""How the development provider is asked: parameters that were pushed (RFC 9126), or that a client signed (RFC 9101)
-and hands over or hosts.
+"""How the development provider is asked: parameters that were pushed (RFC 9126), or that a client signed (RFC 9101,
+CIBA Core §7.1.1) and hands over or hosts.
 
 Rule 1: a reference works once, for the client that pushed, for a minute. A request object's word is the only one: what
         stands beside it in the query is not read.
@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from joserfc.jwk import KeySet, import_key
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,7 +19,7 @@ from starlette.routing import Route
 from ..protocol.urls import host_of, is_loopback
 from .grants import DevClient, Refused, random_secret
 from .messages import NO_STORE, read_form, refusal
-from .proofs import ALGORITHMS, unverified, verify_jws
+from .proofs import ALGORITHMS, keys_of_requests, unverified, verify_jws
 
 if TYPE_CHECKING:
     from .dev_provider import DevProvider
@@ -29,6 +28,7 @@ PUSHED_SECONDS = 60
 FETCH_SECONDS = 5.0
 LONGEST_OBJECT = 64 * 1024  # bytes
 _PREFIX = "urn:ietf:params:oauth:request_uri:"
+_NUMBERS = ("exp", "iat", "nbf", "requested_expiry")
 _PROOF = ("client_secret", "client_assertion", "client_assertion_type")
 
 
@@ -84,13 +84,29 @@ class Asked:
             raise Refused("invalid_request_uri", "The reference is unknown, used or expired.")
         return pushed
 
+    def signed(self, client: DevClient, form: Mapping[str, str]) -> dict[str, str]:
+        """The parameters of an authentication request without a browser, which a client that signs puts into a JWT,
+        all of them (CIBA Core §7.1.1). Raises `Refused`."""
+        if "request" not in form:
+            return self._opened(client, form)
+        if not set(form) <= {"request", "client_id", *_PROOF}:
+            raise Refused("invalid_request", "What is asked stands in the signed request, and not beside it.")
+        claims = self._provider.proofs.request_claims(client, form["request"])
+        if claims.get("aud") != self._provider.issuer or not all(claims.get(name) for name in ("iat", "nbf", "jti")):
+            raise Refused("invalid_request", "The signed request lacks a claim, or is not meant for this issuer.")
+        nbf = claims["nbf"]
+        if not isinstance(nbf, int) or nbf > self._provider.now():
+            raise Refused("invalid_request", "The signed request is of the future.")
+        if not all(isinstance(value, str) for name, value in claims.items() if name not in _NUMBERS):
+            raise Refused("invalid_request", "Each parameter of a signed request is a string.")
+        return {name: _text(value) for name, value in claims.items()}
+
     def _opened(self, client: DevClient, params: Mapping[str, str]) -> dict[str, str]:
         if "request" not in params:
             if client.request_keys:
                 raise Refused("invalid_request", "This client must sign its requests.")
             return dict(params)
-        keys = KeySet([import_key(dict(key)) for key in client.request_keys])
-        claims = verify_jws(params["request"], keys, ALGORITHMS)
+        claims = verify_jws(params["request"], keys_of_requests(client), ALGORITHMS)
         if claims is None and client.unsigned_requests:
             claims = unverified(params["request"])
         now = self._provider.now()

@@ -78,6 +78,7 @@ class BackChannel:
             "device_authorization_endpoint": f"{url}/device_authorization",
             "backchannel_authentication_endpoint": f"{url}/bc-authorize",
             "backchannel_token_delivery_modes_supported": ["poll", "ping"],
+            "backchannel_authentication_request_signing_alg_values_supported": [*ALGORITHMS],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._provider.algorithm],
             "scopes_supported": ["openid", "profile", "email", "groups", "offline_access"],

@@ -106,7 +106,7 @@ class OtherScreen:
         provider = self._provider
         try:
             client = self._client(request, form, doubled)
-            entry = self._read_authentication(client, form)
+            entry = self._read_authentication(client, provider.asked.signed(client, form))
         except Refused as refused:
             return refusal(refused)
         code = provider.mint("ciba")

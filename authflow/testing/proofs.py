@@ -24,6 +24,7 @@ SHARED: Final = ("HS256", "HS384", "HS512")
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_ASSERTION_SECONDS: Final = 300.0
 PROOF_SECONDS: Final = 60.0
+REQUEST_TYPE: Final = "oauth-authz-req+jwt"
 
 
 class _Verifier(jws.JWSRegistry):
@@ -70,16 +71,16 @@ class Proofs:
         self._check_assertion(client_id, claims)
         return known
 
-    def _check_assertion(self, client_id: str, claims: Mapping[str, Any]) -> None:
+    def _check_assertion(self, client_id: str, claims: Mapping[str, Any], what: str = "assertion") -> None:
         now, exp = self._now(), claims.get("exp")
         if claims.get("iss") != client_id:
-            raise Refused("invalid_client", "The assertion's iss is not its sub.", 401)
+            raise Refused("invalid_client", f"The {what}'s iss is not this client.", 401)
         if claims.get("aud") not in self._audiences():
-            raise Refused("invalid_client", "The assertion is meant for somebody else, or for several.", 401)
+            raise Refused("invalid_client", f"The {what} is meant for somebody else, or for several.", 401)
         if not isinstance(exp, (int, float)) or not now < exp <= now + LONGEST_ASSERTION_SECONDS:
-            raise Refused("invalid_client", "The assertion has expired, or lives too long.", 401)
+            raise Refused("invalid_client", f"The {what} has expired, or lives too long.", 401)
         if not self._is_new(f"{client_id} {claims.get('jti')}", exp):
-            raise Refused("invalid_client", "The assertion was used before.", 401)
+            raise Refused("invalid_client", f"The {what} was used before.", 401)
 
     def grant_claims(self, client: DevClient, assertion: str) -> dict[str, Any]:
         """The claims of an assertion that `client` signed about somebody (RFC 7523 §3). Raises `Refused`."""
@@ -90,6 +91,18 @@ class Proofs:
             self._check_assertion(client.client_id, claims)
         except Refused as refused:
             raise Refused("invalid_grant", refused.description) from None
+        return claims
+
+    def request_claims(self, client: DevClient, request: str) -> dict[str, Any]:
+        """The claims of a request that `client` signed (RFC 9101 §4). Raises `Refused`."""
+        typ = header_of(request).get("typ")
+        claims: dict[str, Any] | None = verify_jws(request, keys_of_requests(client), ALGORITHMS)
+        if claims is None or typ != REQUEST_TYPE:
+            raise Refused("invalid_request", "The request is not signed by a key of this client, or is no request.")
+        try:
+            self._check_assertion(client.client_id, claims, "signed request")
+        except Refused as refused:
+            raise Refused("invalid_request", refused.description) from None
         return claims
 
     # ── a key ────────────────────────────────────────────────────────────────────────────────────────
@@ -151,6 +164,20 @@ def unverified(token: str) -> dict[str, Any]:
     except (ValueError, IndexError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def header_of(token: str) -> dict[str, Any]:
+    """The header of a JWT, not to be believed; empty when it is none."""
+    try:
+        header = json.loads(_decode(token.partition(".")[0]))
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def keys_of_requests(client: DevClient) -> KeySet:
+    """What a client signs its requests with."""
+    return KeySet([import_key(dict(key)) for key in client.request_keys])
 
 
 def _keys_of(client: DevClient) -> tuple[Any, tuple[str, ...]]:

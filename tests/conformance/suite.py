@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from authflow.providers import PrivateKey
-from authflow.testing import Lie
+from authflow.testing import DevProvider, Lie
 from tests.security.conftest import REDIRECT_URI, Stage
 from tests.security.judge import Judge
 
@@ -161,6 +161,13 @@ def fapi2(stage: Stage, **settings: Any) -> dict[str, Any]:
     """The settings of a client that keeps FAPI 2.0, registered at the provider."""
     stage.dev.client("fapi-client", None, [REDIRECT_URI], keys=[KEY.public_jwk()], dpop=True)
     return {"profile": "fapi2", "client_id": "fapi-client", "client_key": KEY, **settings}
+
+
+def fapi_ciba(dev: DevProvider) -> dict[str, Any]:
+    """The settings of a client that signs its questions and proves itself by its key (FAPI-CIBA §5.2.2); the provider
+    takes nothing else of it."""
+    dev.client("ciba-client", None, [REDIRECT_URI], keys=[KEY.public_jwk()])
+    return {"client_id": "ciba-client", "client_key": KEY, "request_object_signing_alg": "ES256"}
 
 
 def named(names: tuple[str, ...], prefix: str = PREFIX) -> list[Any]:

@@ -1,4 +1,4 @@
-"""fapi-ciba-id1-client-test-plan, in ping mode; its modules about the interval by polling."""
+"""fapi-ciba-id1-client-test-plan, in ping mode; its modules about the interval by polling. Each question is signed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.logins.waiting import poll
 from tests.security.conftest import Stage, go
 from tests.session.support import World
 
-from .suite import CIBA, FAPI_CIBA, named, play
+from .suite import CIBA, FAPI_CIBA, fapi_ciba, named, play
 
 
 @pytest.mark.parametrize("name", named(CIBA, FAPI_CIBA))
 async def test_module(stage: Stage, name: str) -> None:
-    await play(name, stage, FAPI_CIBA)
+    await play(name, stage, FAPI_CIBA, **fapi_ciba(stage.dev))
 
 
 # How many seconds pass before each poll. The provider asks for 5 between two.
@@ -24,7 +24,8 @@ INTERVALS = {"respects-interval-test": (5, 5, 5), "slow-down-test": (5, 10, 10)}
 
 @pytest.mark.parametrize("name", named((*INTERVALS,), FAPI_CIBA))
 async def test_interval(world: World, name: str) -> None:
-    request = await go(world.manager()["acme"].begin(agent=Asked(login_hint="ada")))
+    session = world.manager(world.settings(**fapi_ciba(world.provider)))["acme"]
+    request = await go(session.begin(agent=Asked(login_hint="ada")))
     if "slow-down" in name:
         world.provider.fail_next("token", 400, {"error": "slow_down"})
     waiting = world.start(request.wait)

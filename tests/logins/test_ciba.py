@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from authflow import LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut, State
 from authflow.agents import CIBA, Instructions
 from authflow.errors import CallbackRejected, ConfigurationError
+from authflow.providers import PrivateKey
 from authflow.stores import MemoryStore
 from authflow.testing import ScriptedBrowser
 from authflow.testing.grants import DEFAULT_CLIENT
@@ -17,6 +19,9 @@ from tests.session.support import Heard, World, go
 
 from .waiting import Shown, poll, until_waiting
 
+KEY = PrivateKey.generate("ES256")
+BY_KEY = {"client_key": KEY, "request_object_signing_alg": "ES256"}
+BY_SECRET = {**BY_KEY, "client_auth": "client_secret_basic"}
 Pings = list[tuple[str, dict[str, str]]]
 
 
@@ -105,6 +110,59 @@ async def test_tokens_of_another_request_are_refused_and_revoked(world: World) -
         await waiting
     assert failed.value.check == name
     assert world.provider.count("revoke") >= 1
+
+
+# ── signed ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def signing(world: World) -> Iterator[World]:
+    """What a client is registered for with its key ends with the test."""
+    yield world
+    client = world.provider.clients[DEFAULT_CLIENT]
+    client.keys.clear()
+    client.request_keys.clear()
+
+
+@pytest.mark.parametrize("proof", [BY_KEY, BY_SECRET], ids=["assertion", "secret"])
+async def test_a_signed_question_is_answered_like_any_other(signing: World, proof: dict[str, Any]) -> None:
+    world = signing
+    session = world.manager(world.settings(**proof))["acme"]
+    shown = Shown()
+    agent = CIBA(login_hint="ada", binding_message="TILL-7", requested_expiry=60, show=shown)
+    waiting = world.start(lambda: session.login(agent=agent))
+    await until_waiting(world, waiting)
+    assert shown.told[0].expires_in <= 60
+    assert "TILL-7" in httpx.get(f"{world.provider.url}/phone", trust_env=False).text
+    answer(world)
+    await poll(world, waiting, 5)
+    assert (await waiting).live
+    assert session.user.name == "Ada Lovelace"
+
+
+async def test_a_signed_question_is_pinged_for(signing: World, pings: Pings) -> None:
+    manager = signing.manager(signing.settings(**BY_SECRET))
+    await go(manager["acme"].begin(agent=CIBA(login_hint="ada", ping=True)))
+    answer(signing)
+    assert (await go(manager.ciba_notification(*pings[0]))).trigger == "authenticate"
+    assert manager["acme"].live
+
+
+async def test_a_provider_that_takes_signed_questions_only_refuses_the_others(signing: World) -> None:
+    manager = signing.manager()
+    signing.provider.clients[DEFAULT_CLIENT].request_keys.append(KEY.public_jwk())
+    with pytest.raises(LoginFailed, match="must sign") as refused:
+        await go(manager["acme"].begin(agent=CIBA(login_hint="ada")))
+    assert refused.value.code == "invalid_request"
+
+
+async def test_a_question_signed_by_somebody_else_is_asked_of_nobody(signing: World) -> None:
+    manager = signing.manager(signing.settings(**BY_SECRET))
+    signing.provider.clients[DEFAULT_CLIENT].request_keys[:] = [PrivateKey.generate("ES256").public_jwk()]
+    with pytest.raises(LoginFailed) as refused:
+        await go(manager["acme"].begin(agent=CIBA(login_hint="ada")))
+    assert refused.value.code == "invalid_request"
+    assert manager["acme"].state is State.IDLE
 
 
 # ── ping ─────────────────────────────────────────────────────────────────────────────────────────────

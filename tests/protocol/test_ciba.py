@@ -4,6 +4,7 @@ import json
 
 import msgspec
 import pytest
+from joserfc import jws
 
 from authflow.errors import CallbackRejected, ConfigurationError, MissingEndpoint, OAuthError, Phase, ResponseInvalid
 from authflow.protocol.ciba import (
@@ -15,17 +16,25 @@ from authflow.protocol.ciba import (
     read_ciba_response,
     read_ping,
 )
+from authflow.protocol.jwt import read_segments
+from authflow.protocol.step import Moment
 from authflow.protocol.terms import DEFAULT_INTERVAL, LONGEST_INTERVAL, LONGEST_WAIT, Terms
 
-from .issuer import ISSUER, METADATA, MOMENT, answer, form_of, openid
+from .issuer import ISSUER, METADATA, MOMENT, NOW, answer, ec, form_of, openid
 
 WITH_CIBA = msgspec.structs.replace(METADATA, backchannel_authentication_endpoint=f"{ISSUER}/bc")
 GOOD = {"auth_req_id": "r-that-only-this-side-knows", "expires_in": 120}
 TOKEN = "t" * 43
+SIGNING = Moment(NOW, "jti-of-the-request-itself")
+ASKED = {"scope": ("email",), "resource": ("r", "s"), "signing": SIGNING}
 
 
-def build(**params):
-    return build_ciba_request(openid(), WITH_CIBA, MOMENT, scope=("email",), params=params, resource=("r", "s"))
+def build(provider=None, **params):
+    return build_ciba_request(provider or openid(), WITH_CIBA, MOMENT, params=params, **ASKED)
+
+
+def signing(**settings):
+    return openid(**{"client_key": ec(), "request_object_signing_alg": "ES256", **settings})
 
 
 def read(status=200, **changes):
@@ -50,7 +59,43 @@ def test_exactly_one_hint_says_it(hints):
 
 def test_a_provider_without_the_endpoint_says_so():
     with pytest.raises(MissingEndpoint):
-        build_ciba_request(openid(), METADATA, MOMENT, scope=(), params={"login_hint": "ada"})
+        build_ciba_request(openid(), METADATA, MOMENT, params={"login_hint": "ada"}, **ASKED)
+
+
+def test_a_client_that_signs_puts_all_of_it_into_a_jwt():
+    form = form_of(build(signing(client_auth="client_secret_basic"), login_hint="ada", requested_expiry="60"))
+    assert form.keys() == {"request"}
+    header, claims = read_segments(form["request"])
+    assert header == {"alg": "ES256", "kid": "ec-1", "typ": "oauth-authz-req+jwt"}
+    assert claims == {
+        "login_hint": "ada", "requested_expiry": "60", "scope": "openid email", "resource": "r", "iss": "client-1",
+        "aud": ISSUER, "jti": SIGNING.jti, "iat": NOW, "nbf": NOW, "exp": NOW + 300,
+    }  # fmt: skip
+    jws.deserialize_compact(form["request"], ec())
+
+
+def test_what_proves_the_client_stands_beside_it_and_is_another_jwt():
+    form = form_of(build(signing(), login_hint="ada"))
+    assert form.keys() == {"request", "client_id", "client_assertion_type", "client_assertion"}
+    assert read_segments(form["client_assertion"])[1]["jti"] == MOMENT.jti
+    assert read_segments(form["request"])[1]["jti"] == SIGNING.jti
+
+
+def test_every_parameter_of_it_is_a_string():
+    form = form_of(build(signing(), login_hint="ada", max_age="300", claims='{"id_token": {"acr": null}}'))
+    claims = read_segments(form["request"])[1]
+    assert (claims["max_age"], claims["claims"]) == ("300", '{"id_token": {"acr": null}}')
+
+
+def test_it_is_not_encrypted_for_it_goes_straight_to_the_provider():
+    form = form_of(build(signing(request_object_encryption_alg="RSA-OAEP-256"), login_hint="ada"))
+    assert form["request"].count(".") == 2
+
+
+def test_an_unsigned_jwt_asks_nobody():
+    provider = signing(request_object_signing_alg="none", allow_unsigned_request_object_for_conformance=True)
+    with pytest.raises(ConfigurationError, match="unsigned"):
+        build(provider, login_hint="ada")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +133,15 @@ def test_a_refusal_is_the_error_that_it_is():
     with pytest.raises(OAuthError) as refused:
         read(400, error="unknown_user_id")
     assert refused.value.error == "unknown_user_id"
+
+
+def test_a_refusal_shows_nothing_that_was_signed():
+    response = answer({"error": "invalid_request", "error_description": "TILL-7-of-ada of client-1 is no text"}, 400)
+    response.request = build(signing(), login_hint="ada", binding_message="TILL-7-of-ada")
+    with pytest.raises(OAuthError) as refused:
+        read_ciba_response(openid(), response)
+    assert "TILL-7" not in str(refused.value)
+    assert "of client-1 is no text" in str(refused.value)
 
 
 def test_a_poll_names_the_request():

@@ -25,7 +25,7 @@ from tests.certificates import make_pair
 
 HERE = Path(__file__).parent / "panva"
 SECONDS_TO_START = 20.0
-WITHOUT_SECRET = ("public", "private-key-jwt", "fapi2", "mtls-self", "mtls-ca")
+WITHOUT_SECRET = ("public", "private-key-jwt", "ciba-signed", "fapi2", "mtls-self", "mtls-ca")
 
 
 def missing() -> str:

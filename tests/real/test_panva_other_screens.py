@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from authflow import LoginDenied, State
+from authflow import LoginDenied, LoginFailed, State
 from authflow.agents import CIBA, DeviceCode
 from authflow.errors import CallbackRejected
 from authflow.testing import ScriptedBrowser
@@ -80,6 +80,19 @@ async def test_a_yes_on_the_phone_is_polled_for(make: Any, panva: Panva) -> None
     assert session.user.id == "ada"
     await go(session.refresh())
     assert session.live
+
+
+async def test_a_question_is_signed_where_the_client_must(make: Any, panva: Panva) -> None:
+    key = panva.client_keys["EC"]
+    session = make(panva.provider("ciba-signed", client_key=key, request_object_signing_alg="ES256"))["ciba-signed"]
+    await go(session.login(agent=CIBA(login_hint="ada", requested_expiry=60, show=lambda told: None)))
+    assert session.user.id == "ada"
+
+
+async def test_an_unsigned_question_of_such_a_client_is_refused(make: Any, panva: Panva) -> None:
+    session = make(panva.provider("ciba-signed", client_key=panva.client_keys["EC"]))["ciba-signed"]
+    with pytest.raises(LoginFailed, match="Request Object must be used"):
+        await go(session.begin(agent=CIBA(login_hint="ada")))
 
 
 async def test_a_ping_signs_in_without_a_wait(make: Any, panva: Panva, pings: Any) -> None:

@@ -115,10 +115,11 @@ SCREENS: dict[str, tuple[Any, Callable[..., Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", [*SCREENS, "a signed question on the phone"])
 async def test_a_login_by_another_screen_and_one_that_is_denied_there(flows: Flows, screen: str) -> None:
-    agent, say = SCREENS[screen]
-    session = flows.session()
+    signed = " signed" in screen
+    agent, say = SCREENS[screen.replace(" signed", "")]
+    session = flows.session(**SIGN if signed else {})
     flows.world.provider.auto = None
     for deny in (True, False):
         request = await go(session.begin(agent=agent))
@@ -136,6 +137,11 @@ async def test_a_login_by_another_screen_and_one_that_is_denied_there(flows: Flo
     trace = flows.end("login", "logout")
     told = [step.got["user_code"] for story in trace.stories for step in story.steps
             if isinstance(step, Call) and "user_code" in step.got]  # fmt: skip
+    asked = [step.sent for story in trace.stories for step in story.steps
+             if isinstance(step, Call) and step.path.endswith("/bc-authorize")]  # fmt: skip
+    if signed:
+        assert all(sent["request"].startswith(f"JWT {MASK}") and "login_hint" not in sent for sent in asked)
+    assert len(asked) == (2 if "question" in screen else 0)
     assert told == [MASK] * (2 if "code" in screen else 0)  # it could be guessed from its hash
 
 

@@ -145,3 +145,54 @@ def test_a_nonce_is_demanded_of_a_proof_here_too(dev: DevProvider) -> None:
     nonces = Nonces()
     nonces.keep(dev.url, answer.headers)
     assert push(dev, nonces=nonces).status_code == 201
+
+
+# ── without a browser (CIBA Core §7.1.1) ──
+
+
+def question(dev: DevProvider, key: PrivateKey = KEY, typ: str = "oauth-authz-req+jwt", **changes: Any) -> str:
+    now = int(dev.now())
+    claims = {
+        "iss": CLIENT, "aud": dev.issuer, "iat": now, "nbf": now, "exp": now + 60, "jti": token_urlsafe(),
+        "scope": "openid", "login_hint": "ada", **changes,
+    }  # fmt: skip
+    return key.sign({"typ": typ}, {name: value for name, value in claims.items() if value is not None}, "ES256")
+
+
+def ask(dev: DevProvider, **form: str) -> httpx.Response:
+    return httpx.post(f"{dev.url}/bc-authorize", data={"client_id": CLIENT, **form}, trust_env=False)
+
+
+def test_a_signed_question_is_asked_once(dev: DevProvider) -> None:
+    signed = question(dev, requested_expiry=60)
+    asked = ask(dev, request=signed)
+    assert asked.status_code == 200
+    assert asked.json()["expires_in"] <= 60
+    assert "used before" in ask(dev, request=signed).json()["error_description"]
+
+
+def test_a_question_of_a_client_that_signs_must_be_signed(dev: DevProvider) -> None:
+    refused = ask(dev, scope="openid", login_hint="ada")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_signed_question_has_nothing_beside_it(dev: DevProvider) -> None:
+    assert ask(dev, request=question(dev), login_hint="grace").json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": OTHER}, {"typ": "JWT"}, {"iss": "another"}, {"aud": "https://elsewhere.example"}, {"exp": 1},
+        {"exp": None}, {"exp": 2**40}, {"iat": None}, {"nbf": None}, {"nbf": 2**40}, {"nbf": "now"}, {"jti": None},
+        {"login_hint": ["ada"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_signed_question_that_is_not_in_order_is_asked_of_nobody(dev: DevProvider, changes: dict[str, Any]) -> None:
+    refused = ask(dev, request=question(dev, **changes))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_signed_question_is_meant_for_the_issuer_and_not_for_an_endpoint(dev: DevProvider) -> None:
+    assert ask(dev, request=question(dev, aud=f"{dev.url}/token")).json()["error"] == "invalid_request"

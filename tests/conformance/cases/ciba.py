@@ -11,7 +11,6 @@ from authflow import LoginDenied, LoginFailed, State
 from authflow.agents import CIBA
 from authflow.errors import CallbackRejected
 from authflow.testing import Lie, ScriptedBrowser
-from authflow.testing.grants import DEFAULT_CLIENT
 from tests.security.canary import HUMAN
 from tests.security.conftest import go
 
@@ -24,7 +23,7 @@ Ping = tuple[str, dict[str, str]]
 def pinged(rp: RelyingParty) -> Iterator[list[Ping]]:
     """The client is registered for pings; they arrive here."""
     arrived: list[Ping] = []
-    client = rp.dev.clients[DEFAULT_CLIENT]
+    client = rp.dev.clients[rp.settings["client_id"]]
     client.ciba_ping = lambda authorization, body: arrived.append((authorization, dict(body)))
     rp.dev.auto = None
     try:

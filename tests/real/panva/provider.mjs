@@ -82,6 +82,12 @@ const clients = [
     backchannel_token_delivery_mode: mode,
     backchannel_client_notification_endpoint: mode === 'ping' ? CIBA_PINGS : undefined,
   })),
+  client('ciba-signed', {
+    redirect_uris: [], response_types: [], post_logout_redirect_uris: [],
+    grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'], backchannel_token_delivery_mode: 'poll',
+    backchannel_authentication_request_signing_alg: 'ES256',
+    token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
+  }),
   client('fapi2', {
     token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined, jwks: CLIENT_KEYS,
     require_pushed_authorization_requests: true, dpop_bound_access_tokens: true, id_token_signed_response_alg: 'PS256',
