@@ -44,6 +44,14 @@ class StepUps(NamedTuple):
     asks: Mapping[StepUp, tuple[float, int]]
 
 
+class Restoring(NamedTuple):
+    """A saved session on its way back."""
+
+    kept: object  # what it is: whoever brings the same waits for this flight
+    flight: Flight[Any]
+    left: list[bool]  # not empty: somebody who waited has left
+
+
 class SessionCore:
     """The part of a session that has no colour.
 
@@ -53,7 +61,8 @@ class SessionCore:
     __slots__ = (
         "__weakref__", "_asked", "_auth", "_beside", "_binding", "_bindings", "_due", "_flight", "_flown",
         "_flown_for", "_fresh", "_house", "_jitter", "_key", "_mutex", "_notified", "_origins", "_own_outbox",
-        "_provider", "_refusal", "_run", "_seq", "_show", "_stale", "_step_ups", "_sure_until", "_user", "_waiting",
+        "_provider", "_refusal", "_restoring", "_run", "_seq", "_show", "_stale", "_step_ups", "_sure_until",
+        "_user", "_waiting",
     )  # fmt: skip
 
     def __init__(self, house: House, key: Key) -> None:
@@ -79,6 +88,7 @@ class SessionCore:
         self._binding: tuple[bytes, Binding] | None = None  # the key of DPoP proofs, as the record has it and ready
         self._auth: SessionAuth | None = None
         self._refusal: AuthflowError | None = None
+        self._restoring: Restoring | None = None
         self._stale = False
         self._step_ups: StepUps | None = None
         self._origins: frozenset[str] | None = None

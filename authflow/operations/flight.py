@@ -21,7 +21,7 @@ from .. import flows, renewal
 from ..chart import LIVE, State, Trigger
 from ..core import SessionCore
 from ..drive import REFRESH
-from ..effects import Do, Op
+from ..effects import Do, Op, T
 from ..engine import Facts, Tokens
 from ..errors import (
     AuthflowError,
@@ -72,20 +72,28 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord, target: Target |
     recorder = s._house.recorder
     if recorder is not None:
         recorder.begin(s.key, REFRESH)
-    lock = s._house.store.lock(s._run.ledger.store_key, lease(s)) if s._house.store.blocking else None
     try:
-        if lock is not None:  # it saves work only: without it the claims of several processes would race
-            yield Do(lock.__enter__, True)
-        event = yield from _renew_once(s, origin, asked, target)
+        # It saves work only: without it the claims of several processes would race.
+        event = yield from locked(s, _renew_once(s, origin, asked, target))
     except AuthflowError as error:
         return error, None
     finally:
-        if lock is not None:
-            yield Do(partial(lock.__exit__, None, None, None), True)
         if recorder is not None:
             recorder.end(s.key, REFRESH)
         s._outbox.hand_over()
     return (None if event is None or event.error is None else s._refusal), event
+
+
+def locked(s: SessionCore, work: Op[T]) -> Op[T]:
+    """`work`, while no other process does such to this session; where the store has a lock."""
+    if not s._house.store.blocking:
+        return (yield from work)
+    lock = s._house.store.lock(s._run.ledger.store_key, lease(s))
+    try:
+        yield Do(lock.__enter__, True)
+        return (yield from work)
+    finally:
+        yield Do(partial(lock.__exit__, None, None, None), True)
 
 
 def _note(s: SessionCore, question: str, move: Move, **facts: object) -> None:

@@ -6,6 +6,7 @@ from ..chart import LIVE
 from ..core import SessionCore
 from ..errors import (
     AlreadyAuthenticated,
+    LoginInProgress,
 )
 from ..house import ATTEMPT
 from ..ledger import Ledger
@@ -36,3 +37,15 @@ def already(s: SessionCore) -> AlreadyAuthenticated:
         f"{s.provider.name!r} is signed in already.",
         hint="Use the session as it is, logout() first, or ask for more: prompt=… or a wider scope=….",
     )
+
+
+def in_progress(s: SessionCore) -> LoginInProgress | None:
+    """Why no login may begin now, and no saved session come back. Within `_mutex`."""
+    if s._restoring is not None and not s._restoring.flight.done:
+        return LoginInProgress(f"A saved session of {s.provider.name!r} is being restored.", hint="Let it finish.")
+    if s._waiting is not None:
+        return LoginInProgress(
+            f"A login of {s.provider.name!r} is waiting for the human already.",
+            hint="Let it finish, or end it with session.cancel().",
+        )
+    return None

@@ -1,6 +1,8 @@
 """Sessions that come back: from a dump, from a saved token, from the store.
 
-Rule: renewed and validated first, then `restore`. What cannot be validated changes nothing.
+Rule 1: renewed and validated first, then `restore`. What cannot be validated changes nothing.
+Rule 2: one at a time, which belongs to the manager. Whoever brings the same saved session meanwhile waits for that
+        one: its refresh token is presented once, and whoever waits may be cancelled.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from msgspec.structs import replace
 
 from .. import flows
 from ..chart import LIVE, Trigger
-from ..core import SessionCore
-from ..effects import Do, Op, Own, Tell
+from ..core import Restoring, SessionCore
+from ..effects import Delivered, Do, Join, Op, Tell
 from ..engine import Facts
 from ..errors import (
     AuthflowError,
@@ -35,24 +37,27 @@ from .callback import tokens_of
 from .data import LoginOptions, Saved
 from .ending import end_if_ended_there, sign_in_required
 from .enrolling import prepare
+from .flight import locked
 from .renewing import lives, refresh
-from .runs import already
+from .runs import already, in_progress
 from .signing_in import requested_scope
 from .signing_out import discard, finish_logout
 from .wire import reach
 
 
-def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[AuthEvent]:
-    """A saved session: opened, renewed and the user fetched where that is needed, then `restore`."""
-    house, ledger = s._house, s._run.ledger
-    yield Do(ledger.load, house.store.blocking)
-    if s._run.record.state in LIVE:
+def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[AuthEvent | None]:
+    """A saved session: opened, renewed and the user fetched where that is needed, then `restore`. None: another
+    process did it meanwhile."""
+    yield Do(s._run.ledger.load, s._house.store.blocking)
+    if s._run.record.state in LIVE and s._restoring is None:
         raise already(s)
     kept = _open_saved(s, saved)
     _check_age(s, kept)
     _check_key(kept)
+    restoring = _launch(s, kept, options)
     try:
-        event: AuthEvent = yield Own(_bring_back(s, kept, options))
+        event: AuthEvent | None = yield Join(restoring.flight)
+        yield Tell(s._outbox)
     except OAuthError as error:
         if not _is_dead(error):
             raise
@@ -63,7 +68,42 @@ def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[Aut
             error=error.error,
             error_description=error.error_description,
         ) from error
+    except AuthflowError:
+        raise
+    except BaseException:
+        restoring.left.append(True)
+        s._outbox.hand_over()
+        raise
+    if event is not None:
+        yield Delivered(s._outbox, event.seq)  # whoever tells it
     return event
+
+
+def _launch(s: SessionCore, kept: Saved, options: LoginOptions) -> Restoring:
+    """The way back of this very session that is under way, begun now if there is none. Raises `LoginInProgress`,
+    `AlreadyAuthenticated`."""
+    with s._mutex:
+        present = s._restoring
+        if present is not None and present.kept == kept and not present.flight.done:
+            return present
+        if (busy := in_progress(s)) is not None:
+            raise busy
+        if s._run.record.state in LIVE:
+            raise already(s)
+        left: list[bool] = []
+        flight = s._house.shell.launch(str(s.key), _fly(s, kept, options, left))
+        s._restoring = Restoring(kept, flight, left)
+        return s._restoring
+
+
+def _fly(s: SessionCore, kept: Saved, options: LoginOptions, left: list[bool]) -> Op[AuthEvent | None]:
+    try:
+        return (yield from locked(s, _bring_back(s, kept, options)))
+    finally:
+        with s._mutex:
+            s._restoring = None
+        if left:
+            s._outbox.hand_over()
 
 
 def _is_dead(error: OAuthError) -> bool:
@@ -71,27 +111,31 @@ def _is_dead(error: OAuthError) -> bool:
     return isinstance(error, InvalidGrant) or error.error == "invalid_token"
 
 
-def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEvent]:
-    """Renews, completes, commits. Whoever waits may leave: a refresh token that was used must not be lost."""
+def _bring_back(s: SessionCore, kept: Saved, options: LoginOptions) -> Op[AuthEvent | None]:
+    """Reads again, renews, completes, commits. None: another process was faster."""
     ledger = s._run.ledger
+    yield Do(ledger.catch_up, s._house.store.blocking)
+    record = ledger.record
+    if record.state in LIVE:
+        if kept.subject and (kept.issuer, kept.subject) == (record.issuer, record.subject):
+            return None
+        raise already(s)
     metadata = yield from prepare(s)
     granted = _kept_grant(kept)
     if kept.token.expires_at is not None and kept.token.expires_at <= ledger.now():
         granted = yield from _renew_saved(s, metadata, kept, options)
     try:
         try:
-            event = yield from _commit_restored(s, metadata, kept, granted, options)
+            return (yield from _commit_restored(s, metadata, kept, granted, options))
         except OAuthError as error:
             if granted.token is not kept.token or kept.token.refresh_token is None or not _is_dead(error):
                 raise
             granted = yield from _renew_saved(s, metadata, kept, options)  # it ended before its time
-            event = yield from _commit_restored(s, metadata, kept, granted, options)
+            return (yield from _commit_restored(s, metadata, kept, granted, options))
     except AuthflowError:
         if granted.token is not kept.token:
             yield from discard(s, metadata, granted.token)
         raise
-    yield Tell(s._outbox)
-    return event
 
 
 def _commit_restored(

@@ -32,7 +32,6 @@ from ..errors import (
     AuthflowError,
     CallbackRejected,
     InvalidCall,
-    LoginInProgress,
     LoginTimedOut,
     MissingEndpoint,
     OwnerRequired,
@@ -55,7 +54,7 @@ from .data import Begun, LoginOptions
 from .ending import NO_LOGIN_HERE, cancel, displaced, fail, give_up, judge_end, let_go, next_of, see_out
 from .enrolling import enrol
 from .pending import hash_of, restate_pending, store_pending
-from .runs import run_for
+from .runs import in_progress, run_for
 from .wire import reach
 
 _JOSE: Final = "authflow.protocol.id_token"
@@ -246,12 +245,10 @@ def login(s: SessionCore, options: LoginOptions, opener: Any) -> Op[AuthEvent]:
     show = _shower(options.agent, opener)
     mine = object()
     with s._mutex:
-        waiting, s._waiting = s._waiting, s._waiting or mine
-    if waiting is not None:
-        raise LoginInProgress(
-            f"A login of {s.provider.name!r} is waiting for the human already.",
-            hint="Let it finish, or end it with session.cancel().",
-        )
+        busy = in_progress(s)
+        if busy is not None:
+            raise busy
+        s._waiting = mine
     try:
         yield Do(s._run.ledger.load, s._house.store.blocking)
         if run_for(s, options).record.state in PENDING:

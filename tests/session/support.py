@@ -212,13 +212,12 @@ class World:
         await on_thread(held.wait)
 
     async def joined(self, session: Any, count: int) -> None:
-        """`count` callers wait for the session's renewal."""
+        """`count` callers wait for the session's renewal, or for its way back."""
         if self.is_async:
             for _ in range(50):
                 await asyncio.sleep(0)
         else:
-            waiters = session._flight.future._condition._waiters
-            await self.eventually(lambda: len(waiters) >= count)
+            await self.eventually(lambda: _waiters(session) >= count)
 
     async def eventually(self, true: Callable[[], object]) -> None:
         """For what no signal tells: yields to whoever works until `true()` holds."""
@@ -335,6 +334,12 @@ class Process:
 
     def close(self) -> None:
         return
+
+
+def _waiters(session: Any) -> int:
+    """Threads that wait for what the session has under way."""
+    flight = session._flight if session._restoring is None else session._restoring.flight
+    return 0 if flight is None else len(flight.future._condition._waiters)
 
 
 _shared: list[httpx.Client] = []
