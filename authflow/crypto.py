@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from .errors import SealedDataInvalid, SealingKeyRequired
+from .errors import InvalidCall, SealedDataInvalid, SealingKeyRequired
 
 _PREFIX: Final = "afp1."
 _ROUNDS: Final = 600_000
@@ -30,7 +30,12 @@ _VERSION_BYTE: Final = 0x80  # of a Fernet token
 
 
 def encrypt(text: str, passphrase: str) -> str:
-    """`text` as URL-safe text that `passphrase` opens. Raises `SealingKeyRequired` for an empty passphrase."""
+    """`text` as URL-safe text that `passphrase` opens.
+
+    Raises `SealingKeyRequired` for an empty passphrase, `InvalidCall` for what is no string.
+    """
+    if not isinstance(text, str):
+        raise InvalidCall(f"encrypt() takes a string, not {type(text).__name__}.", hint="Decode bytes first.")
     salt = os.urandom(_SALT_BYTES)
     token = _cipher(passphrase, salt, _ROUNDS).encrypt(text.encode())
     return _PREFIX + base64.urlsafe_b64encode(salt + base64.urlsafe_b64decode(token)).decode().rstrip("=")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from . import renewal
-from .chart import LIVE
+from .chart import LIVE, State
 from .engine import next_deadline
 from .errors import AuthflowError, ErrorInfo
 from .explaining import explain
@@ -64,8 +64,15 @@ def snapshot_of(session: ReadableSession) -> dict[str, Any]:
         "reason": record.reason,
         "recoverable": record.recoverable,
         "error": None if error_now is None else msgspec.to_builtins(error_now),
-        "explanation": explain(record, session.provider, session._run.ledger.now(), session._renewal()),
+        "explanation": _explanation(session, record, trouble),
     }
+
+
+def _explanation(session: ReadableSession, record: SessionRecord, trouble: ErrorInfo | None) -> str:
+    """`session.explain()`; of what cannot be read, that and why: nobody knows then that nobody is signed in."""
+    if trouble is not None and record.state is State.IDLE:
+        return f"{session.provider.label}: the stored session cannot be read: {trouble.message}"
+    return explain(record, session.provider, session._run.ledger.now(), session._renewal())
 
 
 def _renews_at(session: ReadableSession, record: SessionRecord) -> float | None:

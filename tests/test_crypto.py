@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from authflow import crypto
 from authflow.crypto import decrypt, encrypt
-from authflow.errors import SealedDataInvalid, SealingKeyRequired
+from authflow.errors import InvalidCall, SealedDataInvalid, SealingKeyRequired
 from authflow.records import Token
 
 PASSPHRASE = "correct horse battery staple"
@@ -103,6 +104,12 @@ def test_what_is_no_such_text_is_refused_without_trying_a_key(data: object, monk
     monkeypatch.setattr(crypto, "_cipher", None)
     with pytest.raises(SealedDataInvalid, match="neither"):
         decrypt(data, PASSPHRASE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [b"bytes", None, 5], ids=repr)
+def test_what_is_no_text_is_refused_by_its_type(text: Any) -> None:
+    with pytest.raises(InvalidCall, match=type(text).__name__):
+        encrypt(text, "a passphrase")
 
 
 def test_changed_text_does_not_open() -> None:

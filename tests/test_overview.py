@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from authflow import SessionManager
 from authflow.overview import Action, SessionRow, Tone, look, row_id, row_of_session
 from authflow.providers import GitHub, OpenIDConnect
+from authflow.stores import FileStore
 from authflow.testing import VirtualClock, expire, fail_next_refresh, revoke, signed_in
 
 
@@ -178,3 +180,15 @@ def test_two_sessions_have_two_ids(manager: SessionManager) -> None:
 
 def test_nothing_to_see_is_an_overview_too() -> None:
     assert look([], 0.0).rows == ()
+
+
+def test_a_session_that_its_key_does_not_open_is_not_told_as_signed_out(tmp_path: Path, clock: VirtualClock) -> None:
+    provider = GitHub("id", "secret")
+    with SessionManager([provider], clock=clock, store=FileStore(tmp_path), sealing_key=b"a" * 32) as manager:
+        signed_in(manager, "github", user={"id": 1})
+    with SessionManager([provider], clock=clock, store=FileStore(tmp_path), sealing_key=b"b" * 32) as manager:
+        found = row(manager, clock)
+
+    assert (found.readable, found.broken, found.tone, found.actions) == (False, True, Tone.BAD, ())
+    assert found.explanation == f"GitHub: the stored session cannot be read: {found.error}"
+    assert found.next_step
