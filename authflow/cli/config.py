@@ -128,22 +128,26 @@ class Config:
         if secret is not None:
             return secret
         if service is not None:
-            return self._secret_in_keyring(name, service, str(table.get("client_id", "")))
+            client_id = str(table.get("client_id", ""))
+            return self._secret_in_keyring(name, service, client_id, variable or secret_name(name))
         if variable is not None:
             text = f"the environment has no {variable}"
             raise self.error(name, "client_secret_env", text, f"Set it: export {variable}=…")
         return None
 
-    def _secret_in_keyring(self, name: str, service: str, client_id: str) -> str:
+    def _secret_in_keyring(self, name: str, service: str, client_id: str, variable: str) -> str:
+        """`variable`: what the environment has in its place, where no good keyring can be had."""
         from ..sealing.sources import read_keyring
 
+        instead = f", or set {variable} in the environment."
         try:
             secret = read_keyring(service, client_id)
         except ConfigurationError as error:
-            raise self.error(name, "client_secret_keyring", error.message.rstrip("."), error.hint) from error
+            raise self.error(name, "client_secret_keyring", error.message.rstrip("."), error.hint + instead) from error
         if not secret:
             text = f"the system's keyring has nothing under {service} and this client_id"
-            raise self.error(name, "client_secret_keyring", text, f"Put it there: keyring set {service} {client_id}")
+            hint = f"Put it there: keyring set {service} {client_id}{instead}"
+            raise self.error(name, "client_secret_keyring", text, hint)
         return secret
 
     def _made(self, name: str, kind: type[Provider], table: dict[str, Any]) -> Provider:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import keyring
 import pytest
 
 from authflow.cli.config import TYPES, find_config, line_of, read_config, secret_name, user_file
@@ -73,6 +75,60 @@ def test_a_variable_that_is_named_and_not_set_is_an_error_with_its_line(tmp_path
 
     assert "authflow.toml, line 5: github: the environment has no OTHER." in str(error)
     assert "export OTHER=" in error.hint
+
+
+IN_KEYRING = GITHUB + 'client_secret_keyring = "authflow"\n'
+
+
+class Keychain:
+    """Stands where the system's keyring is, and has one secret or none."""
+
+    def __init__(self, secret: str | None) -> None:
+        self.secret = secret
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.secret if (service, username) == ("authflow", "abc") else None
+
+
+@pytest.fixture
+def keychain(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts one there, under the name that the package `keyring` gives a backend."""
+
+    def put(secret: str | None, *, backend: str = "keyring.backends.macOS.Keyring") -> None:
+        module, _, name = backend.rpartition(".")
+        kind = type(name, (Keychain,), {"__module__": module})
+        monkeypatch.setattr(keyring, "get_keyring", lambda: kind(secret))
+
+    return put
+
+
+def test_the_secret_comes_from_the_keyring_unless_the_environment_has_one(
+    tmp_path: Path, keychain: Callable[..., None]
+) -> None:
+    keychain("hunter2")
+    config = read_config(written(tmp_path, IN_KEYRING))
+    assert config.provider("github", {}).client_secret == "hunter2"
+    assert config.provider("github", {"GITHUB_CLIENT_SECRET": "hunter3"}).client_secret == "hunter3"
+
+
+def test_a_keyring_without_the_secret_is_an_error_with_its_line(
+    tmp_path: Path, keychain: Callable[..., None]
+) -> None:
+    keychain(None)
+    error = refused(tmp_path, IN_KEYRING)
+    assert "authflow.toml, line 5: github: the system's keyring has nothing under authflow" in str(error)
+    assert error.hint == "Put it there: keyring set authflow abc, or set GITHUB_CLIENT_SECRET in the environment."
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_CLIENT_SECRET", "OTHER"])
+def test_where_no_keyring_can_be_asked_the_variable_is_named_that_stands_in_for_it(
+    tmp_path: Path, keychain: Callable[..., None], variable: str
+) -> None:
+    keychain("hunter2", backend="keyrings.alt.file.PlaintextKeyring")
+    error = refused(tmp_path, f'{IN_KEYRING}client_secret_env = "{variable}"\n')
+    assert "line 5: github: The system's keyring cannot be asked" in str(error)
+    assert "PlaintextKeyring does not protect what it keeps" in str(error)
+    assert error.hint.endswith(f", or set {variable} in the environment.")
 
 
 @pytest.mark.parametrize("value", ['""', "3", "true"])
