@@ -118,7 +118,8 @@ def build_registration_request(
         metadata,
         "registration_endpoint",
         said=f"{provider.name}: the server does not know this application, and registers none.",
-        hint="Register it by hand and pass client_id=, or serve its metadata: client_id_metadata_url=.",
+        hint="Register it by hand and pass client_id=, or serve its metadata: "
+        "registration=ClientMetadata(…, client_id_metadata_url=…).",
         phase=Phase.PREPARE,
     )
     headers = _bearer(client.initial_access_token)

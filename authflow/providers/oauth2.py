@@ -139,8 +139,8 @@ class OAuth2(Provider):
 
         Nothing is asked now, in no colour. The first login asks the API who its server is, that server what it can
         do, and, without a `client_id`, has the application registered there by the name of `client_name`
-        (`registration=ClientMetadata(…)` says more). Tokens are for this API: `resource` goes along in every request
-        (RFC 8707), and `session.auth` sends them to the API's origin only.
+        (`registration=ClientMetadata(…)` in its place says more). Tokens are for this API: `resource` goes along in
+        every request (RFC 8707), and `session.auth` sends them to the API's origin only.
 
         With a `client_id` or an `initial_access_token`, say by `issuer=` whose it is: it is sent to no other.
         `scopes=` stands in for what the API asks for. `name` and `label` are the API's host unless they are given.
@@ -150,6 +150,11 @@ class OAuth2(Provider):
             check_endpoint(url, allow_insecure_loopback=bool(settings.get("allow_insecure_loopback")))
         except InsecureURL as error:
             raise InsecureURL(f"{cls.__name__}.for_resource: {error.message}", hint=error.hint) from None
+        if client_name and settings.get("registration") is not None:
+            raise ConfigurationError(
+                f"{cls.__name__}.for_resource: client_name= and registration= both name the application.",
+                hint="Give the name once: registration=ClientMetadata(client_name=…).",
+            )
         host = host_of(url)
         chosen = {
             "name": re.sub(r"[^A-Za-z0-9._-]", "-", host),

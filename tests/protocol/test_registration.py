@@ -90,7 +90,7 @@ def test_a_client_id_document_is_about_its_own_url_and_holds_no_secret() -> None
 
 
 def test_a_server_without_registration_is_told_with_the_remedy() -> None:
-    with pytest.raises(MissingEndpoint, match="client_id="):
+    with pytest.raises(MissingEndpoint, match=r"client_id=.*ClientMetadata\(…, client_id_metadata_url="):
         build_registration_request(openid(), METADATA, APP, "https://app.example/cb")
 
 

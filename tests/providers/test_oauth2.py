@@ -149,6 +149,13 @@ def test_what_is_good_at_one_server_is_sent_to_none_that_an_api_names(client_id:
     assert OAuth2(client_id, None, "", "", issuer="https://id.example.com", **where).issuer
 
 
+def test_an_application_is_named_once() -> None:
+    app = ClientMetadata(client_name="Mine", client_id_metadata_url="https://app.example/client.json")
+    assert OAuth2.for_resource("https://mcp.example.com/mcp", registration=app).registration == app
+    with pytest.raises(ConfigurationError, match="client_name= and registration="):
+        OAuth2.for_resource("https://mcp.example.com/mcp", client_name="Other", registration=app)
+
+
 def test_a_subclass_is_read_from_its_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mine(OAuth2):
         def __init__(self, client_id: str, client_secret: str | None = None, **settings: Any) -> None:
