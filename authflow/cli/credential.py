@@ -7,6 +7,7 @@
 
 Rule 1: standard output is the tool's. Whatever goes wrong is said on standard error, for the human behind it.
 Rule 2: a token goes to the hosts of its provider and to those that the configuration names, over https only.
+Rule 3: a tool gets what it can use. A token that is bound to a key (RFC 9449) is good for nothing without that key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..errors import ConfigurationError, InvalidCall, OriginNotAllowed, printable
+from ..errors import ConfigurationError, InvalidCall, OriginNotAllowed, SessionError, printable
 from .config import Config
 from .workspace import Workspace, account_option, config_option, open_workspace, provider_argument, require_kept
 
@@ -43,6 +44,19 @@ def command() -> None:
     Example:
         git config --global credential.https://github.com.helper '!authflow credential git github'
     """
+
+
+def bearer_token(session: Session) -> Token:
+    """A valid access token that works for whoever holds it. Raises `SessionError` for one that is bound to a key."""
+    token = session.token()
+    if token.token_type == "DPoP":
+        name = session.provider.name
+        raise SessionError(
+            f"{name}: its tokens are bound to a key (DPoP): without the key no tool can use them.",
+            hint=f"Take dpop and profile out of [providers.{name}] and sign in again, if {name} gives such tokens; "
+            "otherwise call the API from a program, with session.auth.",
+        )
+    return token
 
 
 # ── git ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +88,7 @@ def git(
                 hint=f"If it is, add --host {host} to the helper's line; http:// gets none.",
             )
         if action == "get":
-            token = session.token()
+            token = bearer_token(session)
             ends = "" if token.expires_at is None else f"password_expiry_utc={int(token.expires_at)}\n"
             click.echo(f"username={username}\npassword={token.access_token}\n{ends}", nl=False)
         elif action == "erase" and asked.get("password"):
@@ -131,7 +145,7 @@ def docker(action: str, file: Path | None) -> None:
         sys.exit(1)
     with open_workspace(config.path, only=str(entry["provider"])) as work:
         session = require_kept(work.session(str(entry["provider"]), entry.get("account")))
-        answer = {"ServerURL": server, "Username": entry["username"], "Secret": session.token().access_token}
+        answer = {"ServerURL": server, "Username": entry["username"], "Secret": bearer_token(session).access_token}
     click.echo(json.dumps(answer))
 
 
@@ -174,8 +188,8 @@ def kubectl(provider: str, file: Path | None, account: str | None, access_token:
     version = kubernetes_version(os.environ)
     with open_workspace(file, only=provider) as work:
         session = require_kept(work.session(provider, account))
-        token = session.token()
         if access_token or not session.provider.openid:
+            token = bearer_token(session)
             secret, ends = token.access_token, token.expires_at
         else:
             secret, ends = present_id_token(session, work)

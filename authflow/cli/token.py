@@ -29,4 +29,7 @@ def command(provider: str, file: Path | None, account: str | None, header: bool,
     with open_workspace(file, only=provider) as work:
         session = require_kept(work.session(provider, account))
         token = session.token(min_ttl=min_ttl)
+        if token.token_type == "DPoP":
+            bound = f"{provider}: this token is bound to a key: only a program with session.auth can use it."
+            click.echo(bound, err=True)
         click.echo(f"Authorization: {token.token_type} {token.access_token}" if header else token.access_token)

@@ -96,6 +96,42 @@ def missing(program: str, package: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is missing: apt install {package}")
 
 
+# ── what no tool can use ──
+
+
+@pytest.fixture
+def bound(run: Typed, tmp_path: Path) -> str:
+    """The access token of a session whose tokens are bound to a key."""
+    file = tmp_path / "authflow.toml"
+    file.write_text(file.read_text() + 'dpop = true\n\n[credential.docker]\n"ghcr.example" = "acme"\n')
+    assert run("authflow", "logout", "acme", "--local").returncode == 0
+    assert run("authflow", "login", "acme").returncode == 0
+    return run("authflow", "token", "acme").stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "send"),
+    [
+        ("git acme get --host git.example", "protocol=https\nhost=git.example\n\n"),
+        ("docker get", "ghcr.example"),
+        ("kubectl acme --access-token", ""),
+    ],
+)
+def test_a_token_that_is_bound_to_a_key_is_no_tools(run: Typed, bound: str, words: str, send: str) -> None:
+    told = run("authflow", "credential", *words.split(), send=send)
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "its tokens are bound to a key" in told.stderr
+    assert "Take dpop and profile out of [providers.acme]" in told.stderr
+    assert bound not in told.stderr
+
+
+def test_an_id_token_is_bound_to_no_key(run: Typed, bound: str) -> None:
+    told = run("authflow", "credential", "kubectl", "acme")
+
+    assert json.loads(told.stdout)["status"]["token"] != bound
+
+
 # ── git ──
 
 

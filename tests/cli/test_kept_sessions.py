@@ -116,6 +116,19 @@ def test_a_header_is_a_whole_line_for_curl(signed_in: Typed, acme: DevProvider) 
     assert acme.accepts(told.stdout.split()[-1])
 
 
+def test_a_token_that_is_bound_to_a_key_is_printed_and_said_to_be(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "authflow.toml"
+    file.write_text(file.read_text() + "dpop = true\n")
+    assert typed("login", "acme").returncode == 0
+
+    told = typed("token", "acme", "--header")
+
+    assert told.returncode == 0
+    assert told.stdout.startswith("Authorization: DPoP ")
+    assert "acme: this token is bound to a key: only a program with session.auth can use it." in told.stderr
+    assert told.stdout.split()[-1] not in told.stderr
+
+
 def test_a_token_that_has_to_live_longer_is_renewed_first(signed_in: Typed) -> None:
     first = signed_in("token", "acme").stdout
 
