@@ -190,9 +190,9 @@ class Answer(StrEnum):
 
     TOKENS = "tokens"
     REFUSED = "refused"  # invalid_grant: the refresh token is dead
-    NOT_PROCESSED = "not_processed"  # not sent, 429, 503, or an OAuth error: the token was not used
+    NOT_PROCESSED = "not_processed"  # not sent, 429, 503 with Retry-After, an OAuth error: it was not used
     CONFIGURATION = "configuration"  # invalid_client and the like: renewing waits for the remedy
-    SILENCE = "silence"  # cut off, 5xx, garbage: the token may be used or not
+    SILENCE = "silence"  # cut off, a bare 5xx, garbage: the token may be used or not
 
 
 _CONFIGURATION: Final = (
@@ -211,9 +211,10 @@ def classify(error: AuthflowError) -> Answer:
         return Answer.REFUSED
     if isinstance(error, _CONFIGURATION):
         return Answer.CONFIGURATION
-    if error.sent is Sent.NO or isinstance(error, ServiceUnavailable):
+    if error.sent is Sent.NO:
         return Answer.NOT_PROCESSED
-    if isinstance(error, OAuthError) and not (isinstance(error, ServerError) and error.sent is Sent.UNKNOWN):
+    ambiguous = isinstance(error, (ServerError, ServiceUnavailable)) and error.sent is Sent.UNKNOWN
+    if isinstance(error, OAuthError) and not ambiguous:
         if error.recovery is Recovery.SIGN_IN_AGAIN:
             return Answer.REFUSED
         return Answer.CONFIGURATION if error.recovery is Recovery.FIX_CONFIGURATION else Answer.NOT_PROCESSED

@@ -127,6 +127,11 @@ def test_tokens_of_a_live_login_that_are_revoked_because_somebody_wrote_first_ar
     assert REVOKED in refuted(named(LATE))
 
 
+def test_a_bare_503_that_is_taken_for_a_clear_no_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "classify", lambda error: Answer.NOT_PROCESSED)
+    assert REUSED in refuted(named("strict provider, 503 and crash"))
+
+
 def test_the_walk_needs_no_more_than_the_rules() -> None:
     """Pure: importing the checker brings no network, no machine and no signals."""
     for part in (designs, moves, walk, world):

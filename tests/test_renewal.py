@@ -131,6 +131,7 @@ def test_retry_after_is_a_floor_and_is_capped(asked: float, given: float) -> Non
         (MissingEndpoint("no"), Answer.CONFIGURATION),
         (RedirectRefused("no"), Answer.CONFIGURATION),
         (ServiceUnavailable("busy", sent=Sent.YES), Answer.NOT_PROCESSED),
+        (ServiceUnavailable("a gateway's", sent=Sent.UNKNOWN), Answer.SILENCE),
         (oauth_error("temporarily_unavailable"), Answer.NOT_PROCESSED),
         (oauth_error("something_of_its_own"), Answer.NOT_PROCESSED),
         (ConnectFailed("no", sent=Sent.NO), Answer.NOT_PROCESSED),

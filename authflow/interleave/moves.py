@@ -6,12 +6,17 @@ Rule: what a process decides, it decides by `renewal.py`. Only where it stands, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from .. import renewal
+from ..errors import Sent, ServiceUnavailable
 from ..renewal import Answer, Move, View
 from .world import FLYING, OLD, OTHER_LOGIN, At, Chances, Design, Process, Stored, World
 
 Next = tuple[str, World]
+
+_BUSY: Final = ServiceUnavailable("The provider says when to come back.", sent=Sent.YES, retry_after=1.0)
+_GATEWAY: Final = ServiceUnavailable("Something in between says so, after the provider's answer.", sent=Sent.UNKNOWN)
 
 
 def what_follows(design: Design, world: World) -> Iterator[Next]:
@@ -109,7 +114,7 @@ def _at_send(design: Design, world: World, number: int, process: Process) -> Ite
     if world.chances.overloads:
         yield _conclude(
             design, world._replace(chances=_less(world.chances, "overloads")), number, process,
-            Answer.NOT_PROCESSED, "503, not processed",
+            renewal.classify(_BUSY), "503, not processed",
         )  # fmt: skip
     if (world.provider >= OTHER_LOGIN) != (sent >= OTHER_LOGIN) or world.revoked:
         yield f"provider: refuses RT{sent} of p{number}", _put(world, number, answered._replace(came=-1))
@@ -128,6 +133,11 @@ def _at_answer(design: Design, world: World, number: int, process: Process) -> I
     if world.chances.losses:
         silent = _put(world, number, process._replace(at=At.SILENCE, came=-1), spend="losses", mark="loss")
         yield f"net: the answer to p{number} is lost", silent
+    if world.chances.overloads:
+        bare = _put(world, number, process._replace(came=-1), spend="overloads", mark="loss")
+        yield _conclude(
+            design, bare, number, process._replace(came=-1), renewal.classify(_GATEWAY), "a gateway's 503"
+        )
     if process.came >= 0:
         mark = "told" if design.tells_before_storing else ""
         yield f"p{number}: receives RT{process.came}", _put(world, number, process._replace(at=At.TOKENS), mark=mark)

@@ -107,12 +107,15 @@ def error_of(
     if response.is_success:
         return None
     if status in (429, 503):
+        later = retry_after(response)
+        # A bare 503 may be a gateway's, which lost the answer of a server that has done it.
+        untouched = status == 429 or later is not None
         return ServiceUnavailable(
             f"The provider is busy: the {what} came with status {status}.",
             hint="Try again later.",
             phase=phase,
-            sent=Sent.YES if status == 429 else Sent.UNKNOWN,
-            retry_after=retry_after(response),
+            sent=Sent.YES if untouched else Sent.UNKNOWN,
+            retry_after=later,
         )
     if status >= 500:
         return ServerError(

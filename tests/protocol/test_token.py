@@ -282,6 +282,14 @@ def test_a_busy_provider_says_when_to_come_back(status):
     with pytest.raises(ServiceUnavailable) as caught:
         read(b"", status, retry_after="120")
     assert caught.value.retry_after == 120.0
+    assert caught.value.sent is Sent.YES
+
+
+@pytest.mark.parametrize(("status", "sent"), [(429, Sent.YES), (503, Sent.UNKNOWN)])
+def test_a_bare_503_may_be_a_gateways_and_tells_nothing_of_what_the_provider_did(status, sent):
+    with pytest.raises(ServiceUnavailable) as caught:
+        read(b"", status)
+    assert caught.value.sent is sent
 
 
 @pytest.mark.parametrize(

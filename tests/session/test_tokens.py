@@ -129,7 +129,7 @@ async def test_a_token_without_an_end_is_good_for_ever(world: World) -> None:
 async def test_a_dead_token_and_a_provider_that_is_down_leave_the_session_live(world: World) -> None:
     session = await world.signed_in()
     await world.pass_time(3600)
-    world.provider.fail_next("token", 503)
+    world.provider.fail_next("token", 503, {"error": "temporarily_unavailable"})
     with pytest.raises(TemporarilyUnavailable) as raised:
         await go(session.token())
     assert raised.value.retry_at is not None
@@ -159,6 +159,22 @@ async def test_a108_a_token_whose_answer_was_lost_is_presented_once_more_at_most
     session = await world.sign_in(world.manager(world.settings(rotation=rotation))["acme"])
     await world.pass_time(3600)
     world.provider.fail_next("token", 200, "half", cut=True, after=True, times=5)
+    with pytest.raises(TemporarilyUnavailable if live else SignInRequired):
+        await go(session.token())
+    assert world.refreshes == presented
+    assert session.live is live
+
+
+@pytest.mark.parametrize(
+    ("rotation", "presented", "live"),
+    [("none", 1, True), ("grace", 2, True), ("unknown", 2, True), ("strict", 1, False)],
+)
+async def test_after_a_bare_503_the_token_counts_as_one_that_may_be_used(
+    world: World, rotation: str, presented: int, live: bool
+) -> None:
+    session = await world.sign_in(world.manager(world.settings(rotation=rotation))["acme"])
+    await world.pass_time(3600)
+    world.provider.fail_next("token", 503, after=True, times=5)
     with pytest.raises(TemporarilyUnavailable if live else SignInRequired):
         await go(session.token())
     assert world.refreshes == presented
@@ -203,7 +219,7 @@ async def test_a_pause_of_a_day_is_cut_to_five_minutes(world: World) -> None:
 async def test_failure_after_failure_backs_off_and_one_success_forgets_them(world: World) -> None:
     session = await world.signed_in()
     await world.pass_time(3600)
-    world.provider.fail_next("token", 503, times=4)
+    world.provider.fail_next("token", 503, {"error": "temporarily_unavailable"}, times=4)
     for failures in range(1, 5):
         with pytest.raises(TemporarilyUnavailable) as raised:
             await go(session.token())
