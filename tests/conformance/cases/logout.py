@@ -15,9 +15,9 @@ from ..suite import RelyingParty, case
 RETURN = "https://app.example/signed-out"
 
 
-async def leaves(rp: RelyingParty) -> str:
-    """Signs in and out again; the state that the browser took along."""
-    session = await rp.signs_in()
+async def leaves(rp: RelyingParty, session: Any = None) -> str:
+    """Signs out, and in before; the state that the browser took along."""
+    session = session or await rp.signs_in()
     result = await go(session.logout(post_logout_redirect_uri=RETURN))
     asked = parse_qs(urlsplit(result.end_session_url).query)
     assert asked["id_token_hint"]
@@ -49,10 +49,15 @@ async def without_a_state(rp: RelyingParty) -> None:
 
 @case("rp-backchannel-rpinitlogout")
 async def a_logout_token(rp: RelyingParty) -> None:
+    """The client begins it, and the provider tells it as well; a later sign-in ends by the provider's word alone."""
+    state = await leaves(rp)
+    await go(rp.judge.manager.back_channel_logout(rp.dev.logout_token("ada")))
+    assert rp.judge.heard.names == ["on_login", "on_logout"]
+    assert (await go(rp.judge.manager.complete_logout(f"{RETURN}?state={state}"))).session is rp.session
     session = await rp.signs_in()
     await go(rp.judge.manager.back_channel_logout(rp.dev.logout_token("ada")))
     assert session.state is State.LOGGED_OUT
-    assert rp.judge.heard.names == ["on_login", "on_logout"]
+    assert rp.judge.heard.names == ["on_login", "on_logout"] * 2
 
 
 BACK_CHANNEL = {
@@ -69,7 +74,9 @@ BACK_CHANNEL = {
 def _register(name: str, lie: Lie, check: str | None) -> None:
     @case(name)
     async def ends_nothing(rp: RelyingParty) -> None:
+        """The client has signed out, and in again: what the provider tells of that logout ends nothing."""
         at = rp.at(algorithms=["ES256"])
+        await leaves(at)
         session = await at.signs_in()
         asked = len(at.dev.requests)
         with at.judge.told(lie):
@@ -77,7 +84,7 @@ def _register(name: str, lie: Lie, check: str | None) -> None:
         error = await at.stage.fails(lambda: at.judge.manager.back_channel_logout(token), ValidationFailed)
         assert check in (None, error.check)
         assert session.live
-        assert at.judge.heard.names == ["on_login"]
+        assert at.judge.heard.names == ["on_login", "on_logout", "on_login"]
         assert at.dev.requests[asked:] == []
 
 
@@ -85,12 +92,27 @@ for _name, (_lie, _check) in BACK_CHANNEL.items():
     _register(_name, _lie, _check)
 
 
-@case("rp-frontchannel-rpinitlogout", "rp-frontchannel-opinitlogout")
+def frame(rp: RelyingParty) -> str:
+    """What the provider's page loads in a frame for the present sign-in."""
+    return f"https://app.example/front?{urlencode({'iss': rp.dev.issuer, 'sid': rp.session.claims['sid']})}"
+
+
+@case("rp-frontchannel-opinitlogout")
 async def a_page_in_a_frame(rp: RelyingParty) -> None:
     session = await rp.signs_in()
-    params: dict[str, Any] = {"iss": rp.dev.issuer, "sid": session.claims["sid"]}
-    await go(rp.judge.manager.front_channel_logout(f"https://app.example/front?{urlencode(params)}"))
+    await go(rp.judge.manager.front_channel_logout(frame(rp)))
     assert (session.state, session.reason) == (State.LOGGED_OUT, "front_channel_logout")
+
+
+@case("rp-frontchannel-rpinitlogout")
+async def a_page_in_a_frame_of_a_logout_of_ours(rp: RelyingParty) -> None:
+    session = await rp.signs_in()
+    url = frame(rp)
+    state = await leaves(rp, session)
+    await go(rp.judge.manager.front_channel_logout(url))
+    assert (await go(rp.judge.manager.complete_logout(f"{RETURN}?state={state}"))).session is session
+    assert session.state is State.LOGGED_OUT
+    assert rp.judge.heard.names == ["on_login", "on_logout"]
 
 
 @case("3rd-party-init-login")
