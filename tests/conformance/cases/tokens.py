@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import httpx
+import pytest
 
 from authflow.errors import ServerError, ValidationFailed
+from authflow.protocol.client_certificate import ClientCertificate
 from authflow.testing import Lie
-from tests.security.conftest import go
+from tests.security.canary import HUMAN
+from tests.security.conftest import REDIRECT_URI, go
+from tests.security.flows import over_tls
 
 from ..suite import FAPI2_REFRESH, RelyingParty, case
 
@@ -85,13 +93,31 @@ async def no_lifetime(rp: RelyingParty) -> None:
 @case("mtls-endpoint-aliases")
 async def aliases(rp: RelyingParty) -> None:
     """RFC 8705 §5: a client with a certificate uses the aliases, and nobody else does."""
-    from authflow.protocol.client_certificate import with_aliases
-    from authflow.protocol.discovery import read_metadata
+    with (
+        TemporaryDirectory() as folder,
+        over_tls(Path(folder), auto="ada", algorithm="ES256") as running,
+        pytest.MonkeyPatch.context() as trusting,
+    ):
+        trusting.setenv("SSL_CERT_FILE", f"{folder}/127.0.0.1.crt")
+        for certificate in (None, ClientCertificate(*running.client)):
+            settings = running.provider.settings("acme", client_certificate=certificate, redirect_uri=REDIRECT_URI)
+            manager = rp.stage.make([settings])
+            request = await go(manager["acme"].begin())
+            await go(manager.complete(walk(request.url), binding=request.binding))
+            assert manager["acme"].live
+            assert set(running.asked) == ({"/token", "/userinfo"} if certificate else set())
+            await go(manager.close())
 
-    issuer = rp.dev.issuer
-    alias = f"{issuer}/mtls/token"
-    document: dict[str, object] = {"issuer": issuer, "token_endpoint": f"{issuer}/token"}
-    document |= {"mtls_endpoint_aliases": {"token_endpoint": alias}}
-    metadata = read_metadata(httpx.Response(200, json=document), issuer, rp.session.provider)
-    assert metadata.token_endpoint == f"{issuer}/token"
-    assert with_aliases(metadata).token_endpoint == alias
+
+def walk(url: str) -> str:
+    """Where the provider sends a human, whose browser knows nobody's certificate and is closed at once."""
+    found: list[str] = []
+
+    def visit() -> None:
+        with httpx.Client(verify=False, trust_env=False) as browser:
+            found.append(str(browser.get(url).headers["location"]))
+
+    human = threading.Thread(target=visit, name=HUMAN)
+    human.start()
+    human.join(10)
+    return found[0]
