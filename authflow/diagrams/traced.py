@@ -11,7 +11,20 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from ..chart import CHART, Row, State, Trigger
-from ..trace.story import APPLICATION, BROWSER, PROVIDER, Call, Check, Decision, Dropped, Hop, Story, Transition, Wait
+from ..trace.story import (
+    APPLICATION,
+    BROWSER,
+    KEPT,
+    PROVIDER,
+    Call,
+    Check,
+    Decision,
+    Dropped,
+    Hop,
+    Story,
+    Transition,
+    Wait,
+)
 from . import sequence
 from .arrows import Edge, edges
 from .sequence import Lane, Message, Sequence
@@ -62,6 +75,11 @@ def draw(story: Story, chart: tuple[Row, ...] = CHART) -> Drawn:
     return Drawn(title, conversation, tuple(reader.frames), tuple(reader.path), spans(story))
 
 
+_ENDINGS: Final = {
+    "fail": "failed", "cancel": "cancelled", "time_out": "timed out", "defer": "deferred", KEPT: "not renewed",
+}  # fmt: skip
+
+
 def title_of(story: Story) -> str:
     """`A login at Acme`"""
     kind = TITLES.get(story.kind, story.kind)
@@ -75,8 +93,7 @@ def ending(story: Story) -> tuple[str, str]:
     if not story.outcome:
         return (last.target if last else "not begun"), "busy"
     if story.failed:
-        told = {"fail": "failed", "cancel": "cancelled", "time_out": "timed out", "defer": "deferred"}
-        return told.get(story.outcome, story.outcome), "bad"
+        return _ENDINGS.get(story.outcome, story.outcome), "bad"
     state = last.target if last else story.outcome
     return state.replace("_", " "), "good" if last and last.live else "end"
 

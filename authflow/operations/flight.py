@@ -199,6 +199,8 @@ def _keep(s: SessionCore, view: View) -> Op[None]:
     """The refresh token may be spent: it is not presented, and the record says so. Raises why."""
     record = s._run.record
     spent = unavailable(record, "The refresh token may have been used by a process that died or got no answer.")
+    if not view.renewable and record.claim is not None:
+        raise unavailable(record, "The refresh token was given up, because it may have been used already.")
     if not view.renewable:
         raise unavailable(record, "The provider does not accept the refresh token any more.")
     claim = record.claim
@@ -209,8 +211,9 @@ def _keep(s: SessionCore, view: View) -> Op[None]:
     if final and not view.token_lives:
         yield from _commit_end(s, record, Trigger.EXPIRE, spent, reason="maybe_spent")
     else:
+        retry_at = None if final else record.expires_at
         yield from _commit_end(
-            s, record, Trigger.DEFER, spent, reason="maybe_spent", final=final, retry_at=record.expires_at, claim=claim
+            s, record, Trigger.DEFER, spent, reason="maybe_spent", final=final, retry_at=retry_at, claim=claim
         )
     raise spent
 
@@ -362,10 +365,13 @@ def _defer(
     now = s._run.ledger.now()
     claim = s._run.record.claim if move is Move.DEFER_CLAIMED else None
     final = claim is not None and renewal.is_final(s.provider.rotation)
+    retry_at: float | None
     if answer is Answer.CONFIGURATION:
         reason, retry_at = "configuration", now + renewal.LONGEST_PAUSE
+    elif final:
+        reason, retry_at = "maybe_spent", None
     else:
-        reason = "maybe_spent" if final else "provider_unreachable"
+        reason = "provider_unreachable"
         retry_at = now + renewal.pause(record.failures, s._house.random.random(), error.retry_after)
     return (
         yield from _commit_end(

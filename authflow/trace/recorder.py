@@ -38,7 +38,7 @@ from ..protocol.callback import CallbackParams
 from ..protocol.witness import Checked
 from ..records import Key, SessionRecord
 from .shelves import ATTEMPT, MOST_OPEN, RESTORE, Recording, Shelves, order, slot
-from .story import FAILED, Trace
+from .story import FAILED, KEPT, Trace
 from .telling import GOES_ON, read_carried
 
 if TYPE_CHECKING:
@@ -389,6 +389,8 @@ class StoryRecorder(Renewed, Recorder):
         if telling is not None and telling.held:
             telling.held = False
             telling.waited(telling.since_began(at))
+            if not telling.outcome and telling.kept:
+                telling.outcome = KEPT
             if telling.steps:
                 self._shelves.end(telling, at)
             else:

@@ -203,8 +203,8 @@ class Story(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `kind`: `login`, `step_up`, `refresh`, `restore` or `logout`. `session` is equal for the stories of one session.
     `provider` is its name in the manager, `label` its name for humans, `host` where it is. `process`: the process
-    that the story began in. `outcome`: the trigger that ended it, "" while it goes on. `left_out`: so many steps were
-    not kept, because there were more than 256.
+    that the story began in. `outcome`: the trigger that ended it, or `KEPT`; "" while it goes on. `left_out`: so many
+    steps were not kept, because there were more than 256.
     """
 
     id: Text
@@ -256,7 +256,8 @@ class Story(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(step.seconds for step in self.steps if isinstance(step, Wait) and step.who == "human")
 
 
-FAILED: Final = frozenset({"fail", "cancel", "time_out", "defer", "revoke", "expire"})
+KEPT: Final = "keep"  # no trigger: the refresh token was not presented, as had been decided before
+FAILED: Final = frozenset({"fail", "cancel", "time_out", "defer", "revoke", "expire", KEPT})
 
 
 class Trace(msgspec.Struct, frozen=True, omit_defaults=True):

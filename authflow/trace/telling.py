@@ -26,6 +26,7 @@ from .redact import MASK, Redactor, parse_pairs
 from .shapes import given_of, shape_of
 from .story import (
     APPLICATION,
+    KEPT,
     MOST_STEPS,
     PROVIDER,
     Call,
@@ -212,6 +213,12 @@ class Telling:
         away, self.away = self.away, None
         if away is not None and now > away:
             self.add(Wait(away, round(now - away, 6), "human"))
+
+    @property
+    def kept(self) -> bool:
+        """Its last decision was not to present the refresh token."""
+        last = next((step for step in reversed(self.steps) if isinstance(step, Decision)), None)
+        return last is not None and last.move == KEPT
 
     def waited(self, now: float) -> None:
         """Another process is not waited for any more."""

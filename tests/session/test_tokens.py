@@ -9,10 +9,12 @@ from authflow.errors import (
     InvalidCall,
     InvalidClient,
     InvalidGrant,
+    Recovery,
     ServiceUnavailable,
     SignInRequired,
     TemporarilyUnavailable,
     ValidationFailed,
+    WireError,
 )
 
 from .support import Heard, World, go
@@ -179,6 +181,24 @@ async def test_after_a_bare_503_the_token_counts_as_one_that_may_be_used(
         await go(session.token())
     assert world.refreshes == presented
     assert session.live is live
+
+
+async def test_a_refresh_token_that_was_given_up_is_not_said_to_be_tried_again(world: World) -> None:
+    manager = world.manager(world.settings(rotation="strict"))
+    session = await world.sign_in(manager["acme"])
+    world.provider.fail_next("token", 200, "half", cut=True)
+    with pytest.raises(WireError):
+        await go(session.refresh())
+    for _ in range(2):
+        assert "next try" not in session.explain()
+        assert manager.snapshot()[0]["retry_at"] is None
+        with pytest.raises(TemporarilyUnavailable, match="given up, because it may have been used already") as raised:
+            await go(session.refresh())
+        assert raised.value.recovery is Recovery.SIGN_IN_AGAIN
+        story = session.trace.stories[-1]
+        assert (story.kind, story.outcome, story.failed) == ("refresh", "keep", True)
+    assert world.refreshes == 1
+    assert session.live
 
 
 async def test_the_old_token_is_given_while_it_lives_and_renewing_is_deferred(world: World) -> None:
