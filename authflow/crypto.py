@@ -3,8 +3,8 @@
     afp1.  + base64url(salt, Fernet token)      the key by PBKDF2-HMAC-SHA256, 600,000 rounds
 
 `decrypt` also reads what Flet's `flet.security.encrypt` wrote, of either of its iteration counts, so a login that
-was saved there comes back here. Each call costs a few tenths of a second of processor time, as it is meant to:
-in an asynchronous program call it by `asyncio.to_thread`.
+was saved there comes back here; what its `encrypt_aes_gcm_256` wrote is not read. Each call costs a few tenths of a
+second of processor time, as it is meant to: in an asynchronous program call it by `asyncio.to_thread`.
 
 A session's own `dump()` needs no passphrase; a key of 32 bytes seals it (`authflow.sealing`).
 """
@@ -89,6 +89,7 @@ def _decode(text: str | bytes) -> bytes:
 
 def _no_such_text() -> SealedDataInvalid:
     return SealedDataInvalid(
-        "This is neither text of authflow.crypto.encrypt nor of Flet's.",
-        hint="Pass what encrypt() returned, whole and unchanged.",
+        "This is neither text of authflow.crypto.encrypt nor of flet.security.encrypt.",
+        hint="Pass what encrypt() returned, whole and unchanged. What Flet's encrypt_aes_gcm_256 wrote is not read: "
+        "open it with decrypt_aes_gcm_256 first.",
     )

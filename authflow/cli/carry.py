@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from ..crypto import encrypt
-from ..errors import AlreadyAuthenticated, ConfigurationError, InvalidCall, StoreError
+from ..errors import AlreadyAuthenticated, ConfigurationError, InvalidCall, SealedDataInvalid, StoreError
 from .saved_tokens import FORMATS, read_saved_token
 from .screen import Screen, told
 from .workspace import account_option, config_option, open_workspace, provider_argument, require_kept
@@ -72,7 +72,11 @@ def import_(provider: str, source: Path, file: Path | None, account: str | None,
             raise AlreadyAuthenticated(
                 f"You are signed in to {provider} already.", hint=f"authflow logout {provider}, or --account NAME."
             )
-        token = read_saved_token(text, passphrase, session.provider.client_id, kind)
+        try:
+            token = read_saved_token(text, passphrase, session.provider.client_id, kind)
+        except (InvalidCall, SealedDataInvalid) as error:  # of the source, not of a session that is kept here
+            where = "standard input" if str(source) == "-" else source
+            raise InvalidCall(f"{where}: {error.message}", hint=error.hint) from None
         session.restore(token)
         screen = Screen()
         who = session.user.name or session.user.id if session.user is not None else ""

@@ -22,6 +22,7 @@ from ..records import Token
 
 FORMATS: Final = ("authflow", "flet", "msal", "requests-oauthlib", "authlib")
 _PREFIX: Final = "afp1."
+_FLETS: Final = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")  # what Flet's `encrypt` wrote; the shortest has 156 characters
 _PRINTED: Final = re.compile(r"[\x21-\x7e]+")  # what a header or a tool's line may hold
 _MSAL_PARTS: Final = ("AccessToken", "RefreshToken", "Account")
 
@@ -35,7 +36,7 @@ def read_saved_token(text: str, passphrase: Callable[[], str], client_id: str, k
     text = text.strip()
     if kind == "authflow" and not text.startswith(_PREFIX):
         raise _unreadable("authflow")
-    encrypted = text.startswith(_PREFIX) or (kind in (None, "flet") and not text.startswith("{"))
+    encrypted = text.startswith(_PREFIX) or (kind in (None, "flet") and _FLETS.fullmatch(text) is not None)
     if encrypted:
         text = decrypt(text, passphrase()).strip()
     try:

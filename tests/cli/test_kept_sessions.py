@@ -260,7 +260,20 @@ def test_another_passphrase_opens_nothing(signed_in: Typed) -> None:
     told = signed_in("import", "acme", "acme.session", AUTHFLOW_PASSPHRASE="sesame")
 
     assert told.returncode == 2
-    assert "does not open" in told.stderr
+    assert "acme.session: The encrypted text does not open." in told.stderr
+    assert "--forget" not in told.stderr  # which is said of a session that is kept here
+
+
+@pytest.mark.parametrize("text", ["", "access_token: abc"])
+def test_for_what_is_no_saved_token_no_passphrase_is_asked(signed_in: Typed, tmp_path: Path, text: str) -> None:
+    signed_in("logout", "acme", "--local")
+    (tmp_path / "saved").write_text(text)
+
+    told = signed_in("import", "acme", "saved")
+
+    assert told.returncode == 2
+    assert "saved: This is no saved token of a known format." in told.stderr
+    assert "assphrase" not in told.stderr
 
 
 def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_lost(signed_in: Typed, tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from authflow.cli.saved_tokens import read_saved_token
 from authflow.crypto import encrypt
@@ -71,15 +74,34 @@ def test_a_cache_of_several_people_is_not_guessed_at() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "[]", "null", '{"access_token": 1}', '{"access_token": ""}', "{" * 9999,
+        "", "access_token: abc", "{}", "[]", "null", '{"access_token": 1}', '{"access_token": ""}', "{" * 9999,
         r'{"access_token": "a\nhost=evil.example"}', r'{"access_token": "a", "token_type": "Bearer\nx"}',
     ],
 )  # fmt: skip
 def test_what_is_no_token_is_refused_and_not_shown(text: str) -> None:
-    with pytest.raises((InvalidCall, SealedDataInvalid)) as refused:
-        read_saved_token(text, lambda: "x", "mine", "authlib" if not text else None)
+    with pytest.raises(InvalidCall) as refused:
+        read_saved_token(text, never, "mine")
 
     assert text == "" or text not in str(refused.value)
+
+
+def test_flets_other_function_is_named_as_not_read() -> None:
+    salt, nonce, sealed = bytes(16), bytes(range(32)), bytes(range(100, 220))
+    text = base64.urlsafe_b64encode(salt + nonce + sealed).decode()
+
+    with pytest.raises(SealedDataInvalid, match="neither text of") as refused:
+        read_saved_token(text, lambda: "open sesame", "mine")
+
+    assert "encrypt_aes_gcm_256 wrote is not read" in refused.value.hint
+
+
+def test_what_flets_encrypt_wrote_is_seen_to_be_encrypted() -> None:
+    salt = b"0123456789abcdef"
+    derived = hashlib.pbkdf2_hmac("sha256", b"open sesame", salt, 600_000)
+    token = Fernet(base64.urlsafe_b64encode(derived)).encrypt(b'{"refresh_token": "rt"}')
+    text = base64.urlsafe_b64encode(salt + token).decode()
+
+    assert read_saved_token(text, lambda: "open sesame", "mine").refresh_token == "rt"
 
 
 def test_another_format_than_the_one_that_was_named_is_refused() -> None:
