@@ -97,7 +97,22 @@ def test_signing_in_goes_through_the_providers_page_and_comes_back(manager, on_p
     assert manager["globex"].user.name == "Grace Hopper"
 
 
-def test_a_sign_in_can_be_denied_and_cancelled(manager, on_page) -> None:
+def test_a_sign_in_that_is_denied_at_the_provider_says_so(manager, on_page) -> None:
+    async def work(page: Any) -> Any:
+        async with page.context.expect_page() as opened:
+            await row(page, "Globex").get_by_role("button", name="Sign in").click()
+        login = await opened.value
+        await state(page, "Globex", "authorizing")
+        await login.get_by_role("button", name="Grace Hopper").click()
+        await login.get_by_role("button", name="Deny").click()
+        await state(page, "Globex", "idle")
+        return await row(page, "Globex").locator(".trouble").inner_text()
+
+    assert "denied" in on_page(work).lower()
+    assert manager["globex"].state is State.IDLE
+
+
+def test_a_sign_in_can_be_cancelled(manager, on_page) -> None:
     async def work(page: Any) -> Any:
         async with page.context.expect_page() as opened:
             await row(page, "Globex").get_by_role("button", name="Sign in").click()

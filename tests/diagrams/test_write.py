@@ -5,12 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from authflow import SessionManager
 from authflow.chart import CHART, State
 from authflow.diagrams import RENDERERS, draw
 from authflow.diagrams.write import check, render_all, write
+from authflow.providers import GitHub
+
+from .opened import opened
 
 FOLDER = Path(__file__).parents[2] / "diagrams"
 
@@ -106,6 +111,24 @@ def test_every_format_has_its_renderer() -> None:
     assert draw("dot").startswith("digraph ")
     assert draw("html").startswith("<!doctype html>")
     assert draw("png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_session_loads_nothing_and_complains_of_nothing(chromium, tmp_path: Path, scheme: str) -> None:
+    with SessionManager([GitHub("id", "secret")]) as manager:
+        (tmp_path / "session.html").write_text(manager["github"].diagram("html"), encoding="utf-8")
+
+    async def use(page: Any) -> Any:
+        drawing = page.locator("svg").first
+        return await page.title(), await drawing.is_visible(), await drawing.locator("text").all_text_contents()
+
+    seen = opened(chromium, tmp_path / "session.html", use, scheme=scheme)
+    title, visible, texts = seen.result
+
+    assert (seen.requests, seen.errors) == ([], [])
+    assert "GitHub" in title
+    assert visible
+    assert {state.value for state in State} <= set(texts)
 
 
 def test_the_present_state_is_lit_in_every_format() -> None:

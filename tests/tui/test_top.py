@@ -105,7 +105,7 @@ async def test_rows_in_sight_keep_time_and_the_others_have_it_when_they_come_int
         await seen.until(lambda: " 2 h" in seen.row("acme · 59")["state"])
 
 
-async def test_scopes_that_were_asked_for_and_not_granted_are_named(manager: SessionManager, acme: DevProvider) -> None:
+async def test_the_scopes_that_were_granted_are_counted(manager: SessionManager, acme: DevProvider) -> None:
     session = signed_in(manager, "acme", scopes=["openid", "email", "profile", "offline_access"])
 
     async with top(manager) as seen:
