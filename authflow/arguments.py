@@ -5,11 +5,12 @@ Rule: what no login can be made from is refused before anything begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import operations
 from .agents.choosing import Suitable
+from .agents.ciba import CIBA
 from .agents.loopback import Loopback
 from .errors import ConfigurationError, InvalidCall
 from .operations import LoginOptions
@@ -110,10 +111,14 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             raise ConfigurationError(
                 f"{name} must be a list of strings, not one string.", hint=f"Write {name}={value.split()!r}."
             )
+        if name in _LISTS and value is not None and not isinstance(value, Collection):
+            raise ConfigurationError(f"{name} must be a list of strings.", hint=f"It is {type(value).__name__}.")
         if name in _LISTS and not all(isinstance(one, str) for one in value or ()):
             raise ConfigurationError(f"{name} must be a list of strings.", hint="It holds something else.")
         if name in _SECONDS and value is not None and not isinstance(value, (int, float)):
             raise ConfigurationError(f"{name} must be a number of seconds.", hint=f"Write {name}=600.")
+        if name == "max_age" and value is not None and not 0 <= value < float("inf"):
+            raise ConfigurationError("max_age cannot be negative or without end.", hint="0 asks for a sign-in now.")
         if name in _TEXTS and value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{name} must be a string.", hint=f'Write {name}="…".')
         if name in ("params", "claims") and value is not None and not isinstance(value, Mapping):
@@ -129,6 +134,11 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             )
         if name == "agent" and value is not None and not is_agent(value):
             raise ConfigurationError("agent= is no agent.", hint="Pass an instance, such as agent=Paste().")
+    agent = given.get("agent")
+    if isinstance(agent, CIBA) and any(given.get(name) is not None for name in ("login_hint", "id_token_hint")):
+        raise ConfigurationError(
+            "Whom CIBA asks is said by the agent, not by an argument of the login.", hint="Write CIBA(login_hint=…)."
+        )
 
 
 def is_agent(value: object) -> bool:

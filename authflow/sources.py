@@ -10,7 +10,7 @@ has no state, no signals and nothing in the store. It belongs to its manager and
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from .drive import AsyncShell, SyncShell
@@ -211,7 +211,8 @@ def _plain(form: Form) -> Flow[Form]:
 
 
 def _listed(given: Sequence[str], name: str) -> tuple[str, ...]:
-    if isinstance(given, str) or not all(isinstance(one, str) and one for one in given):
+    listed = isinstance(given, Collection) and not isinstance(given, str)
+    if not listed or not all(isinstance(one, str) and one for one in given):
         raise ConfigurationError(f"{name} must be a list of strings.", hint=f"Write {name}=[{str(given)!r}].")
     return tuple(given)
 

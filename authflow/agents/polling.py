@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TextIO
 
 import msgspec
 
+from ..errors import ConfigurationError
 from .base import FixedRedirect
 from .browser import check_url
 from .qr import qr_code
@@ -73,6 +74,11 @@ class PollingAgent:
         notice: str = "",
         terminal: TextIO | None = None,
     ) -> None:
+        if show is not None and not callable(show):
+            raise ConfigurationError(
+                f"{type(self).__name__}: show must be a function of the instructions, not {type(show).__name__}.",
+                hint="Leave it out to show them in the terminal.",
+            )
         self._show = show or self._tell
         self._terminal = terminal
         self.notice = notice

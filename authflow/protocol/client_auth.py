@@ -63,8 +63,15 @@ class ClientAssertion:
         """The content of a file that somebody renews. It is read for every request."""
 
         def read() -> str:
-            with open(path, encoding="ascii") as file:
-                return file.read(LONGEST_ASSERTION + 1).strip()
+            try:
+                with open(path, encoding="ascii") as file:
+                    return file.read(LONGEST_ASSERTION + 1).strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "it is no ASCII text"
+                raise ConfigurationError(
+                    f"The client assertion in {str(path)!r} cannot be read: {why}.",
+                    hint="Mount the token there, readable for this process.",
+                ) from None
 
         return cls(read)
 

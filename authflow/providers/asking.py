@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..errors import ConfigurationError
 from ..protocol.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS
-from ..protocol.urls import check_endpoint
 from .credentials import ClientKey
 
 if TYPE_CHECKING:
@@ -61,8 +60,6 @@ def check_asking(provider: Provider, who: str) -> None:
             f"{who}: response_mode {provider.response_mode!r} is not offered.",
             hint=f"Use one of {RESPONSE_MODES}; an answer in the fragment reaches no server.",
         )
-    for issuer in provider.claims_issuers:
-        check_endpoint(issuer, allow_insecure_loopback=provider.allow_insecure_loopback)
     _check_request_object(provider, who)
     _check_encryption(provider, who)
     if provider.response_type == "code":
@@ -107,9 +104,19 @@ def _check_encryption(provider: Provider, who: str) -> None:
                 hint=f"Use one of {', '.join(KEY_ALGORITHMS)} with one of {', '.join(CONTENT_ALGORITHMS)}.",
             )
         if what != "request_object" and not any(key.opens(alg) for key in provider.opening_keys):
+            others = sorted({key.alg for key in provider.opening_keys if key.alg not in (None, alg)})
             raise ConfigurationError(
-                f"{who}: none of decryption_keys opens {alg}.", hint="Set decryption_keys=[…], PEM or JWK."
+                f"{who}: none of decryption_keys opens {alg}.",
+                hint=f"They say themselves that they are for {', '.join(others)}. Make one with "
+                f"PrivateKey.generate({alg!r})."
+                if others
+                else "Set decryption_keys=[…], PEM or JWK.",
             )
     signed = provider.userinfo_signed_response_alg
+    if signed is not None and signed.lower() == "none":
+        raise ConfigurationError(
+            f"{who}: userinfo that is not signed is not asked for by userinfo_signed_response_alg.",
+            hint="Leave it out: without it userinfo may be signed or not.",
+        )
     if signed is not None and signed not in provider.algorithms:
         raise ConfigurationError(f"{who}: userinfo_signed_response_alg is not among algorithms.", hint=f"Add {signed}.")

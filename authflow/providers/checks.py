@@ -14,7 +14,7 @@ from ..errors import ConfigurationError, InsecureURL
 from ..protocol.registration import ClientMetadata
 from ..protocol.urls import check_endpoint, check_redirect_uri, is_loopback
 from .asking import check_asking
-from .credentials import check_credentials
+from .credentials import SHARED_KEY_ALGORITHMS, check_credentials
 from .fapi import check_profile
 from .settings import CommonSettings, DataFields
 
@@ -142,6 +142,7 @@ def check_settings(provider: Provider) -> None:
         raise ConfigurationError(f"{who}: timeout must lie between 0 and 300 seconds.")
     if any(alg.lower() == "none" for alg in provider.algorithms) or not provider.algorithms:
         raise ConfigurationError(f"{who}: an unsigned ID token proves nothing.", hint="Name signing algorithms.")
+    check_algorithms(provider, who)
     if any(alg.startswith("HS") for alg in provider.algorithms) and not provider.client_secret:
         raise ConfigurationError(f"{who}: HS algorithms need the client_secret as their key.")
     if provider.refuses_code_verifier and not provider.client_secret:
@@ -200,21 +201,29 @@ def _words() -> dict[str, tuple[tuple[str, ...], bool]]:
     return found
 
 
+def check_algorithms(provider: Provider, who: str) -> None:
+    """Each is one whose signatures can be checked here."""
+    from .base import ID_TOKEN_ALGORITHMS  # made of what is in this file
+
+    known = (*ID_TOKEN_ALGORITHMS, *SHARED_KEY_ALGORITHMS)
+    for alg in provider.algorithms:
+        if alg not in known:
+            raise ConfigurationError(
+                f"{who}: algorithms holds {alg[:40]!r}, which authflow does not check.",
+                hint=f"{did_you_mean(alg, known)} It checks {', '.join(known)}.".strip(),
+            )
+
+
 def check_urls(provider: Provider, who: str) -> None:
     """Endpoints are https, http only on loopback and when asked for; origins are bare."""
-    for name in (*_ENDPOINTS, "issuer"):
-        url = getattr(provider, name)
+    named = [(name, getattr(provider, name)) for name in (*_ENDPOINTS, "issuer", "resource")]
+    for name, url in (*named, *(("claims_issuers", issuer) for issuer in provider.claims_issuers)):
         if url is None:
             continue
         try:
             check_endpoint(url, allow_insecure_loopback=provider.allow_insecure_loopback)
         except InsecureURL as error:
             raise InsecureURL(f"{who}, {name}: {error.message}", hint=error.hint) from None
-    if provider.resource is not None:
-        try:
-            check_endpoint(provider.resource, allow_insecure_loopback=provider.allow_insecure_loopback)
-        except InsecureURL as error:
-            raise InsecureURL(f"{who}, resource: {error.message}", hint=error.hint) from None
     issuer, well_known, _ = (provider.issuer or "").partition("/.well-known/")
     if well_known:
         raise ConfigurationError(f"{who}: issuer is the address of a document.", hint=f"Write issuer={issuer!r}.")

@@ -36,7 +36,7 @@ METHODS = frozenset(
     }
 )  # fmt: skip
 DPOP_ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "RS256")
-_SHARED = ("HS256", "HS384", "HS512")
+SHARED_KEY_ALGORITHMS = ("HS256", "HS384", "HS512")
 
 
 def read_client_key(key: ClientKey | None) -> PrivateKey | None:
@@ -99,8 +99,8 @@ def _check_assertion(provider: Provider, who: str) -> None:
                 f"{who}: the client_secret is too short to sign with.",
                 hint=f"client_secret_jwt needs {SHORTEST_SHARED_KEY} bytes or more.",
             )
-        if alg is not None and alg not in _SHARED:
-            raise ConfigurationError(f"{who}: client_secret_jwt signs with {', '.join(_SHARED)}.")
+        if alg is not None and alg not in SHARED_KEY_ALGORITHMS:
+            raise ConfigurationError(f"{who}: client_secret_jwt signs with {', '.join(SHARED_KEY_ALGORITHMS)}.")
     elif alg is not None and key is not None and alg not in key.algorithms:
         raise ConfigurationError(
             f"{who}: the client_key cannot sign with {alg}.", hint=f"It can with {', '.join(key.algorithms)}."

@@ -9,7 +9,7 @@ import pytest
 
 from authflow.agents import Agent, DeviceCode, Instructions
 from authflow.agents.qr import qr_code
-from authflow.errors import InsecureURL
+from authflow.errors import ConfigurationError, InsecureURL
 from authflow.providers import GitHub
 
 TOLD = Instructions(
@@ -78,3 +78,8 @@ def test_the_providers_logout_page_is_shown_not_opened(capsys: pytest.CaptureFix
     assert "https://id.example/logout" in capsys.readouterr().out
     with pytest.raises(InsecureURL):
         DeviceCode().open("file:///etc/passwd")
+
+
+def test_what_is_no_function_shows_nothing() -> None:
+    with pytest.raises(ConfigurationError, match="DeviceCode: show must be a function"):
+        DeviceCode(3)  # type: ignore[arg-type]

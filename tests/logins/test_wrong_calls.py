@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from authflow import AsyncSessionManager, SessionManager, State
-from authflow.agents import Paste
+from authflow.agents import CIBA, Paste
 from authflow.errors import (
     AuthflowError,
     ConfigurationError,
@@ -34,6 +34,12 @@ from .conftest import go
         ({"scope": "email"}, "Write scope=['email']"),
         ({"scope": "openid email"}, "Write scope=['openid', 'email']"),
         ({"scope": [1, 2]}, "scope must be a list of strings"),
+        ({"scope": 3}, "scope must be a list of strings"),
+        ({"acr_values": 3}, "acr_values must be a list of strings"),
+        ({"resource": 3}, "resource must be a list of strings"),
+        ({"max_age": -5}, "max_age cannot be negative"),
+        ({"max_age": float("nan")}, "max_age cannot be negative"),
+        ({"agent": CIBA(login_hint="ada"), "login_hint": "grace"}, "Write CIBA(login_hint="),
         ({"acr_values": [None]}, "acr_values must be a list of strings"),
         ({"timeout": "5"}, "Write timeout=600"),
         ({"timeout": 0}, "timeout must lie between"),

@@ -209,6 +209,17 @@ def test_an_assertion_may_lie_in_a_file_that_is_read_each_time(tmp_path):
         assert federated.fn() == text
 
 
+@pytest.mark.parametrize("content", [None, "nön.a.b".encode()], ids=["no file", "no ASCII"])
+def test_a_file_that_gives_no_assertion_is_named(tmp_path, content):
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        ClientAssertion.from_file(str(file)).fn()
+    assert str(file) in str(caught.value)
+    assert "nön" not in str(caught.value)
+
+
 def test_no_moment_shows_an_assertion():
     assert "signed" not in repr(Moment(NOW, "j", "signed.by.others"))
     assert drive(client_moment(openid())) == (Moment(NOW, "jti-1"), [])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from authflow.errors import ConfigurationError
+from authflow.errors import ConfigurationError, InsecureURL
+from authflow.protocol.private_key import PrivateKey
 from authflow.providers import OpenIDConnect
 
 
@@ -49,3 +50,26 @@ def test_an_id_token_through_the_browser_must_have_a_nonce():
 def test_what_is_a_setting_or_made_anew_is_no_fixed_parameter(name):
     with pytest.raises(ConfigurationError, match=name):
         configured(authorization_params={name: "x"})
+
+
+def test_a_key_that_is_for_something_else_is_told_as_the_cause():
+    with pytest.raises(ConfigurationError, match="they are for RS256") as caught:
+        OpenIDConnect(
+            "https://idp.example.com",
+            "id",
+            decryption_keys=[PrivateKey.generate("RS256")],
+            id_token_encrypted_response_alg="RSA-OAEP-256",
+        )
+    assert "PrivateKey.generate('RSA-OAEP-256')" in caught.value.hint
+
+
+def test_unsigned_userinfo_is_no_algorithm_to_add():
+    with pytest.raises(ConfigurationError, match="not signed") as caught:
+        OpenIDConnect("https://idp.example.com", "id", userinfo_signed_response_alg="none")
+    assert "Leave it out" in caught.value.hint
+
+
+@pytest.mark.parametrize("issuer", ["http://claims.example.com", "claims"])
+def test_an_issuer_of_claims_that_is_no_address_is_refused_by_its_setting(issuer):
+    with pytest.raises(InsecureURL, match="claims_issuers"):
+        OpenIDConnect("https://idp.example.com", "id", claims_issuers=[issuer])

@@ -144,6 +144,8 @@ def test_a_redirect_uri_on_this_machine_or_of_this_application_is_taken(uri: str
         {"algorithms": []},
         {"algorithms": ["none"]},
         {"algorithms": ["HS256"]},
+        {"algorithms": ["foo"]},
+        {"algorithms": ["ES256K"]},
         {"client_auth": "client_secret_basic"},
         {"authorization_params": {"state": "mine"}},
         {"authorization_params": {"nonce": "mine"}},

@@ -167,6 +167,8 @@ async def test_a_public_client_an_unknown_name_and_one_string_are_refused_at_onc
         manager.client_credentials("other")
     with pytest.raises(ConfigurationError, match="list"):
         manager.client_credentials("acme", scope="reports")
+    with pytest.raises(ConfigurationError, match="list"):
+        manager.client_credentials("acme", scope=3)
 
 
 async def test_nothing_shows_a_token(world: World, source: Any) -> None:
