@@ -54,6 +54,7 @@ from .moving import moved_to
 from .pending import finish_pending, fits_redirect, hash_of, load_pending, remove_pending, use_pending
 from .runs import open_beside
 from .signing_out import discard
+from .storing import stored
 from .wire import reach
 
 _log = logging.getLogger("authflow")
@@ -290,7 +291,7 @@ def _exchange(
             fetch_groups=pending.fetch_groups,
             tokens=replace(tokens_of(granted, run.ledger.now(), pending.dpop_key), resource=pending.resource),
         )
-        event: AuthEvent = yield Do(partial(run.ledger.commit, Trigger.AUTHENTICATE, facts), house.store.blocking)
+        event = yield from stored(s, partial(run.ledger.commit, Trigger.AUTHENTICATE, facts))
         yield Do(partial(end_if_ended_there, s, names, pending.created_at), house.store.blocking)
         return event
     except InvalidTransition:
@@ -309,7 +310,7 @@ def _enter(s: SessionCore, pending: Pending, granted: Granted) -> Op[tuple[str, 
     if granted.claims is None:
         return ()
     names = whose.names_of(s.key.provider, granted.issuer, granted.subject, granted.claims.get("sid"))
-    ended_at = yield Do(partial(whose.enter, s._house, s.key, names), s._house.store.blocking)
+    ended_at = yield from stored(s, partial(whose.enter, s._house, s.key, names))
     if ended_at is not None and ended_at >= pending.created_at:
         raise ValidationFailed(
             "The provider has signed this user out meanwhile.",
@@ -340,7 +341,7 @@ def _reauthenticate(s: SessionCore, run: Run, pending: Pending, granted: Granted
     if granted.token.refresh_token is None and s._flight is not None and not s._flight.done:
         yield Join(s._flight)  # what it brings is the refresh token that is kept
     names = yield from _enter(s, pending, granted)
-    event: AuthEvent = yield Do(partial(_take_over, s, run, pending, granted), s._house.store.blocking)
+    event = yield from stored(s, partial(_take_over, s, run, pending, granted))
     s._beside = None
     run.end(event)
     yield Do(run.ledger.drop, s._house.store.blocking)

@@ -43,11 +43,11 @@ from .callback import tokens_of
 from .ending import sign_in_required, unavailable
 from .enrolling import prepare
 from .signing_out import discard
+from .storing import persistently
 from .wire import reach
 
 Outcome = tuple[AuthflowError | None, AuthEvent | None]
 
-_UNSAVED_PAUSES: Final = (0.2, 0.5, 1.0)
 _LOOK_AGAIN: Final = 0.1  # seconds between two looks at another process's renewal
 MOST_FURTHER: Final = 32  # access tokens of one session for other APIs; the oldest makes room
 _MOST_LOOKS: Final = 1_000
@@ -265,21 +265,16 @@ def _store(
     """New tokens: stored or revoked."""
     now = s._run.ledger.now()
     facts = Facts(now=now, origin=Origin.PROVIDER, epoch=record.epoch, tokens=_tokens(record, granted, target, now))
-    for delay in (*_UNSAVED_PAUSES, None):
-        try:
-            return (yield from _swap(s, record, facts, metadata, granted))
-        except StoreError as error:
-            if delay is not None:
-                yield Wait(delay)
-                continue
-            unwanted = _unwanted(record, granted.token)
-            if unwanted.refresh_token is None:
-                told = yield from _defer(s, record, error, Answer.NOT_PROCESSED, Move.DEFER)
-            else:
-                told = yield from _give_up_token(s, record, error)
-            yield from discard(s, metadata, unwanted)
-            return told
-    raise StoreError("The renewed session could not be stored.")
+    try:
+        return (yield from persistently(partial(_swap, s, record, facts, metadata, granted)))
+    except StoreError as error:
+        unwanted = _unwanted(record, granted.token)
+        if unwanted.refresh_token is None:
+            told = yield from _defer(s, record, error, Answer.NOT_PROCESSED, Move.DEFER)
+        else:
+            told = yield from _give_up_token(s, record, error)
+        yield from discard(s, metadata, unwanted)
+        return told
 
 
 def _tokens(record: SessionRecord, granted: Granted, target: Target | None, now: float) -> Tokens:

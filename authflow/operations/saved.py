@@ -42,6 +42,7 @@ from .renewing import lives, refresh
 from .runs import already, in_progress
 from .signing_in import requested_scope
 from .signing_out import discard, finish_logout
+from .storing import stored
 from .wire import reach
 
 
@@ -178,12 +179,12 @@ def _commit_restored(
     )
     since = facts.now if kept.signed_in_at is None else kept.signed_in_at
     names = whose.names_in(s.key.provider, tokens)  # the provider's logout must find it
-    ended_at = yield Do(partial(whose.enter, house, s.key, names), house.store.blocking)
+    ended_at = yield from stored(s, partial(whose.enter, house, s.key, names))
     if ended_at is not None and ended_at >= since:
         raise SignInRequired(
             "The provider has signed this user out since.", hint="Sign in again.", check="sid", phase=Phase.VALIDATE
         )
-    event: AuthEvent = yield Do(partial(ledger.commit, Trigger.RESTORE, facts), house.store.blocking)
+    event = yield from stored(s, partial(ledger.commit, Trigger.RESTORE, facts))
     yield Do(partial(end_if_ended_there, s, names, since), house.store.blocking)
     return event
 

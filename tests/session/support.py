@@ -185,6 +185,18 @@ class World:
         else:
             await on_thread(self.clock.advance, seconds)
 
+    async def through_pauses(self, call: Callable[[], Any]) -> Any:
+        """`call()`, while time passes whenever it pauses for a second or less."""
+        calling = self.start(call)
+        while not calling.done():
+            due = self.clock.next_due
+            pause = None if due is None else due - self.clock.monotonic()
+            if pause is not None and pause <= 1.0:
+                await self.pass_time(pause)
+            else:
+                await asyncio.sleep(0)
+        return await calling
+
     def set_clock(self, seconds: float) -> None:
         """Somebody sets this machine's clock wrong; the provider's stays right."""
         self.clock.jump(seconds)
@@ -278,6 +290,18 @@ class FaultyStore(MemoryStore):
                 return False
             left[0] -= 1
             return left[0] < 0
+
+        self.fails = fails
+
+    def fail_once(self, call: str, prefix: str = "", after: int = 0) -> None:
+        """One call fails, the one after that many good ones."""
+        left = [after]
+
+        def fails(one: str, key: str) -> bool:
+            if one != call or not key.startswith(prefix):
+                return False
+            left[0] -= 1
+            return left[0] == -1
 
         self.fails = fails
 

@@ -274,10 +274,21 @@ async def test_renewed_tokens_that_cannot_be_stored_are_revoked(world: World) ->
     session = world.manager(store=store)["acme"]
     store.break_down("swap")
     with pytest.raises(StoreError):
-        await go(session.restore(token))
+        await world.through_pauses(lambda: session.restore(token))
     store.mend()
     assert session.state is State.IDLE
     assert not world.provider.accepts(issued[0])
+
+
+async def test_a_store_that_fails_once_costs_no_saved_session(world: World) -> None:
+    token = await world.saved()
+    await world.pass_time(7200)
+    store = FaultyStore(world.clock)
+    session = world.manager(store=store)["acme"]
+    store.fail_once("swap")
+    assert await world.through_pauses(lambda: session.restore(token)) is session
+    assert world.refreshes == 1
+    assert world.provider.accepts((await go(session.token())).refresh_token)
 
 
 async def test_who_waits_for_a_restore_may_leave_and_the_renewed_token_is_not_lost(world: World) -> None:

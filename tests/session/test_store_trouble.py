@@ -70,7 +70,7 @@ async def test_wherever_the_store_fails_amidst_a_callback_the_login_can_be_finis
     store.break_after(good, call, prefix)
     error: BaseException | None = None
     try:
-        await go(session.complete(url, binding=binding))
+        await world.through_pauses(lambda: session.complete(url, binding=binding))
     except AuthflowError as raised:
         error = raised
     store.mend()
@@ -101,7 +101,7 @@ async def test_tokens_that_cannot_be_stored_are_revoked_and_no_login_is_told(wor
     url, binding = await world.callback(session)
     store.break_after(1, "swap", RECORD)
     with pytest.raises(AuthflowError) as raised:
-        await go(session.complete(url, binding=binding))
+        await world.through_pauses(lambda: session.complete(url, binding=binding))
     assert is_about_the_store(raised.value)
     assert session.state is State.IDLE
     assert heard.names == ["on_login_failed"]
@@ -109,6 +109,19 @@ async def test_tokens_that_cannot_be_stored_are_revoked_and_no_login_is_told(wor
     assert not world.provider.accepts(issued[0]["access_token"])
     assert not world.provider.accepts(issued[0]["refresh_token"])
     store.mend()
+
+
+async def test_a_store_that_fails_once_when_the_tokens_are_here_costs_no_login(
+    world: World, store: FaultyStore
+) -> None:
+    session = world.manager(store=store)["acme"]
+    heard = Heard(session)
+    url, binding = await world.callback(session)
+    store.fail_once("swap", RECORD, after=1)
+    await world.through_pauses(lambda: session.complete(url, binding=binding))
+    assert heard.names == ["on_login"]
+    assert world.provider.count("revoke") == 0
+    assert world.provider.accepts((await go(session.token())).refresh_token)
 
 
 async def test_a_login_that_ended_while_the_store_was_down_is_written_later(world: World, store: FaultyStore) -> None:
