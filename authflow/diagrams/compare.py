@@ -45,7 +45,8 @@ def read_chart(text: str) -> dict[Way, str]:
         found = {}
     if not found:
         raise InvalidCall(
-            "This is no drawing of a chart.", hint="Pass chart.svg, chart.mmd or chart.dot of `authflow diagram write`."
+            "This is no drawing of a chart.",
+            hint="Pass chart.mmd, chart.dot, chart-light.svg or chart-dark.svg of `authflow diagram write`.",
         )
     return found
 

@@ -81,7 +81,7 @@ class InvalidTarget(OAuthError):
 
     code = "invalid_target"
     recovery = Recovery.FIX_CONFIGURATION
-    hint = "Ask for that API when signing in: login(resource=[…])."
+    hint = "Name an API that the provider knows; where there is a login, in login(resource=[…]) too."
 
 
 class InvalidScope(OAuthError):
@@ -192,12 +192,14 @@ class ResponseInvalid(ProviderError):
     """The answer is not what the specification says: not JSON, no token in it, a wrong type, too deep."""
 
     code = "response_invalid"
+    hint = "Check the endpoint's URL; if it is right, the fault is the provider's: tell whoever runs it."
 
 
 class ValidationFailed(ProviderError):
     """A check on the provider's answer failed. `check` is its name: `iss`, `nonce`, `aud`, `at_hash`, …"""
 
     code = "validation_failed"
+    hint = "The fault is in what the provider sent: tell whoever runs it."
 
 
 class CallbackRejected(ProviderError):

@@ -85,7 +85,11 @@ class Answer:
         self._parts.append(part)
 
     def _broken_gzip(self) -> WireError:
-        return WireError(f"The gzip answer of {endpoint(self._url)} is damaged.", sent=Sent.YES)
+        return WireError(
+            f"The gzip answer of {endpoint(self._url)} is damaged.",
+            hint="Try again; if it stays so, a proxy on the way may have done it.",
+            sent=Sent.YES,
+        )
 
     def response(self, request: httpx.Request, seconds: float) -> httpx.Response:
         headers = self.headers

@@ -122,7 +122,9 @@ def _check_belongs(
     if expected is not None and str(expected.key) != pending.key and expected.key != key:
         raise CallbackRejected("This callback belongs to another session.", hint=NO_LOGIN_HERE, check="state")
     if Key.parse(pending.key).provider not in house.providers:
-        raise CallbackRejected("This callback belongs to a provider that is not configured here.", check="state")
+        raise CallbackRejected(
+            "This callback belongs to a provider that is not configured here.", hint=NO_LOGIN_HERE, check="state"
+        )
     if isinstance(callback, str) and not fits_redirect(callback, pending.redirect_uri):
         raise CallbackRejected(
             "This callback arrived at another redirect URI than the one of its sign-in.",

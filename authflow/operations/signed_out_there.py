@@ -63,7 +63,12 @@ def back_channel_logout(house: House, logout_token: object) -> Op[ProviderLogout
     kept = BELIEVED_SECONDS + 2 * provider.leeway
     used = yield Do(partial(house.store.swap, jti, 0, b"1", kept), house.store.blocking)
     if isinstance(used, Conflict):
-        raise ValidationFailed("This logout token was used before.", check="jti", phase=Phase.LOGOUT)
+        raise ValidationFailed(
+            "This logout token was used before.",
+            check="jti",
+            hint="It was carried out then; nothing is left to do.",
+            phase=Phase.LOGOUT,
+        )
     try:
         # A sid names one session; a sub alone all of them.
         names = _names(addressed, said.issuer, None if said.sid else said.sub, said.sid)

@@ -80,7 +80,7 @@ def build_source_request(provider: Provider, source: ClaimSource) -> httpx.Reque
 
 def read_source_response(provider: Provider, response: httpx.Response) -> str:
     """The JWT of distributed claims, as it came."""
-    error = error_of(provider, response, None, WHAT, phase=Phase.VALIDATE)
+    error = error_of(provider, response, None, WHAT, phase=Phase.VALIDATE, bearer=True)
     if error is not None:
         raise error
     try:

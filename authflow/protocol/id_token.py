@@ -109,7 +109,11 @@ def check_hash(
     expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
     if not hmac.compare_digest(utf8(said), expected):
         differs(name, "ID token", expected.decode(), said)
-        raise failed(name, f"The ID token's {name} does not fit what came with it.")
+        raise failed(
+            name,
+            f"The ID token's {name} does not fit what came with it.",
+            "Sign in again: something was exchanged on the way. If it stays so, tell whoever runs the provider.",
+        )
     passed(name, "ID token")
 
 
@@ -117,7 +121,7 @@ def check_authentication(provider: Provider, claims: Mapping[str, Any], expected
     """§3.1.3.7 (12, 13): how and when the human proved who they are, where that was asked."""
     max_age, leeway, wanted = expected.max_age, provider.leeway, expected.acr_values
     if claims.get("auth_time") is not None or max_age is not None:
-        auth_time = moment(claims, "auth_time")
+        auth_time = moment(claims, "auth_time", hint="Ask without max_age=, where the provider cannot tell it.")
         if max_age is not None and not -leeway <= now - auth_time <= max_age + leeway:
             raise failed(
                 "auth_time",

@@ -45,6 +45,10 @@ _NO_STRAY_BITS = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 _ALGORITHMS: Mapping[str, JWSAlgModel] = jws.JWSRegistry.algorithms
 _SEGMENT = re.compile(r"[A-Za-z0-9_\-]+")
 
+_WRONG_SIGNATURE = (
+    "Check jwks_uri; if it is right, the provider signs with another key than it publishes: tell whoever runs it."
+)
+
 
 class UnknownKey(ValidationFailed):
     """No key that is at hand fits the token. Fetched anew, the keys may have the one that does."""
@@ -62,11 +66,26 @@ def read_segments(token: object, what: str = "ID token") -> tuple[dict[str, Any]
     if len(segments) != 3:
         raise failed("format", f"The {what} has not three parts.")
 
-    header_bytes, payload_bytes, _ = (decode_segment(segment, what) for segment in segments)
+    header_bytes, payload_bytes = (decode_segment(segment, what) for segment in segments[:2])
     try:
-        return decode_object(header_bytes, "header"), decode_object(payload_bytes, "payload")
+        header, payload = decode_object(header_bytes, "header"), decode_object(payload_bytes, "payload")
     except ResponseInvalid:
         raise failed("format", f"The {what}'s header or payload is no JSON object.") from None
+    if not segments[2]:  # RFC 7519 §6: nothing there to read. What is not signed is refused as what it is.
+        _demand_signed(header, what)
+    decode_segment(segments[2], what)
+    return header, payload
+
+
+def _demand_signed(header: Mapping[str, Any], what: str) -> None:
+    alg = header.get("alg")
+    if isinstance(alg, str) and alg.lower() == "none":
+        raise failed(
+            "alg",
+            f"The {what} is not signed (alg none).",
+            "Have the provider sign it, where this client is registered there.",
+            recovery=Recovery.FIX_CONFIGURATION,
+        )
 
 
 def split(token: object, what: str) -> list[str]:
@@ -84,8 +103,9 @@ def split(token: object, what: str) -> list[str]:
 def check_header(provider: Provider, header: Mapping[str, Any], what: str = "ID token", typ: str = "") -> str:
     """The algorithm, if the provider's list has it and the header asks for nothing else. `typ`: the explicit type
     that this kind of token may have (RFC 8725 §3.11); any other kind's is refused."""
+    _demand_signed(header, what)
     alg = header.get("alg")
-    if not isinstance(alg, str) or alg not in provider.algorithms or alg.lower() == "none":
+    if not isinstance(alg, str) or alg not in provider.algorithms:
         raise failed(
             "alg",
             f"The {what} is signed with {printable(alg, 32)!r}, which is not allowed.",
@@ -124,7 +144,7 @@ def verify_signature(
     """Raises `ValidationFailed` (`check="signature"`), or `UnknownKey`."""
     if alg.startswith("HS"):
         if not _signed_by(_shared_key(provider), token, alg):
-            raise failed("signature", f"The {what}'s signature is wrong.")
+            raise failed("signature", f"The {what}'s signature is wrong.", "Check client_secret: it is the key.")
         passed("signature", what)
         return
 
@@ -133,7 +153,7 @@ def verify_signature(
         passed("signature", what)
         return
     if fitting and header.get("kid") is not None:
-        raise failed("signature", f"The {what}'s signature is wrong.")
+        raise failed("signature", f"The {what}'s signature is wrong.", _WRONG_SIGNATURE)
     raise UnknownKey(
         f"The {what} is signed with a key that the provider does not publish.",
         check="kid",
@@ -219,11 +239,13 @@ def check_times(
     passed("exp", what)
 
 
-def moment(claims: Mapping[str, Any], name: str, what: str = "ID token") -> float:
+def moment(
+    claims: Mapping[str, Any], name: str, what: str = "ID token", hint: str = ValidationFailed.hint
+) -> float:
     """A time in the claims: seconds since the epoch, and sane."""
     value = claims.get(name)
     if not is_number(value) or not 0 <= float(value) <= LAST_MOMENT:  # type: ignore[arg-type]
-        raise failed(name, f"The {what}'s {name} is missing or no time.")
+        raise failed(name, f"The {what}'s {name} is missing or no time.", hint)
     return float(value)  # type: ignore[arg-type]
 
 
@@ -238,7 +260,9 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def failed(check: str, message: str, hint: str = "", recovery: Recovery = Recovery.NONE) -> ValidationFailed:
+def failed(
+    check: str, message: str, hint: str = ValidationFailed.hint, recovery: Recovery = Recovery.NONE
+) -> ValidationFailed:
     """The refusal that names its check."""
     return ValidationFailed(message, check=check, hint=hint, recovery=recovery, phase=Phase.VALIDATE)
 
@@ -275,4 +299,4 @@ def _shared_key(provider: Provider) -> OctKey:
     try:
         return OctKey.import_key(secret)
     except (JoseError, ValueError):
-        raise failed("alg", "The client_secret cannot be used as a key.") from None
+        raise failed("alg", "The client_secret cannot be used as a key.", "Compare it with the real one.") from None

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from ..providers.base import Provider
 
 DEEPEST = 32
+_TOKEN_REFUSED = "Its endpoint does not take the access token: check the endpoint's URL and the scopes."
+_BEARER_REMEDIES = {
+    "invalid_token": _TOKEN_REFUSED,
+    "insufficient_scope": "Ask for the scope that the endpoint wants: login(scope=[…]).",
+}
 LONGEST_RETRY_AFTER = 86_400.0  # seconds; a provider that asks for more is asked again after a day
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])  # made once: that costs more than a decoding
@@ -67,8 +72,10 @@ def too_deep(value: Any) -> bool:
     return True
 
 
-def read_object(provider: Provider, response: httpx.Response, what: str, *, phase: Phase) -> dict[str, Any]:
-    """The JSON object of a successful answer.
+def read_object(
+    provider: Provider, response: httpx.Response, what: str, *, phase: Phase, bearer: bool = False
+) -> dict[str, Any]:
+    """The JSON object of a successful answer. `bearer`: it was asked for with an access token.
 
     Raises the error that the answer is (see `error_of`), or `ResponseInvalid`.
     """
@@ -79,7 +86,7 @@ def read_object(provider: Provider, response: httpx.Response, what: str, *, phas
         if response.is_success:
             raise
         members = None
-    error = error_of(provider, response, members, what, phase=phase)
+    error = error_of(provider, response, members, what, phase=phase, bearer=bearer)
     if error is not None:
         raise error
     if members is None:
@@ -88,16 +95,25 @@ def read_object(provider: Provider, response: httpx.Response, what: str, *, phas
 
 
 def error_of(
-    provider: Provider, response: httpx.Response, members: Mapping[str, Any] | None, what: str, *, phase: Phase
+    provider: Provider,
+    response: httpx.Response,
+    members: Mapping[str, Any] | None,
+    what: str,
+    *,
+    phase: Phase,
+    bearer: bool = False,
 ) -> AuthflowError | None:
-    """The error that an answer is, or None for a good one. A 200 with an error in it is an error (GitHub)."""
+    """The error that an answer is, or None for a good one. A 200 with an error in it is an error (GitHub). `bearer`:
+    an access token was shown (RFC 6750 §3.1), and not what proves the client."""
     status = response.status_code
     said = None if members is None else said_error(provider, members)
     if said is None and status in (401, 403):
         said = challenged_error(response)
     if said is not None:
         code, description = (harmless(text, response, members or {}) for text in said)
-        error = oauth_error(code, description or None, phase=phase)
+        error = oauth_error(
+            code, description or None, phase=phase, hint=_BEARER_REMEDIES.get(code) if bearer else None
+        )
         if type(error) is OAuthError and (status >= 500 or status == 429):
             error.add_facts(recovery=Recovery.RETRY_AT)
         if error.recovery is Recovery.RETRY_AT:
@@ -130,6 +146,13 @@ def error_of(
             f"The {what} is a redirect (status {status}); authflow follows none.",
             hint="Set the endpoint to the URL that answers.",
             phase=phase,
+        )
+    if status == 401 and bearer:
+        return OAuthError(
+            f"The {what} came with status 401 and no OAuth error.",
+            hint=_TOKEN_REFUSED,
+            phase=phase,
+            error="invalid_token",
         )
     if status == 401:
         return InvalidClient(

@@ -208,7 +208,7 @@ def _clean_text(url: str, what: str) -> None:
     if not isinstance(url, str) or not url:
         raise InsecureURL(f"The {what} is empty or no string.", hint="Write it whole: https://host/path.")
     if len(url) > LONGEST_URL:
-        raise InsecureURL(f"The {what} is longer than {LONGEST_URL} characters.")
+        raise InsecureURL(f"The {what} is longer than {LONGEST_URL} characters.", hint="Write the plain URL.")
     if not _URL_CHARACTERS.fullmatch(url):
         raise _refused(
             url,

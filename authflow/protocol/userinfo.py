@@ -87,7 +87,7 @@ def read_userinfo_response(provider: Provider, response: httpx.Response) -> dict
             hint="Read it by read_userinfo_claims, or register the client without userinfo_signed_response_alg.",
             phase=Phase.VALIDATE,
         )
-    return read_object(provider, response, "userinfo response", phase=Phase.VALIDATE)
+    return read_object(provider, response, "userinfo response", phase=Phase.VALIDATE, bearer=True)
 
 
 def fetch_userinfo(

@@ -60,7 +60,7 @@ def read_api_response(provider: Provider, response: httpx.Response, what: str) -
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         found = None
     members = found if isinstance(found, dict) else None
-    error = error_of(provider, response, members, what, phase=Phase.VALIDATE)
+    error = error_of(provider, response, members, what, phase=Phase.VALIDATE, bearer=True)
     if error is not None:
         raise error
     if not isinstance(found, (dict, list)) or too_deep(found):

@@ -289,7 +289,8 @@ class Trace(msgspec.Struct, frozen=True, omit_defaults=True):
             except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
                 problem = str(error)
         raise InvalidCall(
-            f"This is no trace that can be read: {problem[:200]}.", hint="Pass what Trace.to_json() or save() wrote."
+            f"This is no trace that can be read: {problem[:200]}.",
+            hint='Pass what Trace.to_json() or save("….json") wrote: the other formats are to be looked at.',
         )
 
     def save(self, path: str | Path) -> Path:

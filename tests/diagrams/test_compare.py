@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from authflow.diagrams import draw
 from authflow.diagrams.compare import compare, read_chart
 from authflow.errors import InvalidCall
 
+DIAGRAMS = Path(__file__).parents[2] / "diagrams"
 FORMS = ("svg", "mermaid", "dot")
 WITHOUT_FORGET = CHART[:-1]
 OTHER_SIGNAL = tuple(row._replace(emits="on_login") if row.trigger is Trigger.RESTORE else row for row in CHART)
@@ -49,3 +52,12 @@ def test_another_signal_is_a_change(form: str) -> None:
 def test_what_is_no_chart_is_refused(text: str) -> None:
     with pytest.raises(InvalidCall, match="no drawing of a chart"):
         read_chart(text)
+
+
+def test_the_drawings_that_the_refusal_names_are_there() -> None:
+    with pytest.raises(InvalidCall) as caught:
+        read_chart("")
+    named = re.findall(r"chart[a-z-]*\.[a-z]+", caught.value.hint)
+    assert named == ["chart.mmd", "chart.dot", "chart-light.svg", "chart-dark.svg"]
+    for name in named:
+        assert read_chart((DIAGRAMS / name).read_text())

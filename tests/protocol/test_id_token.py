@@ -77,7 +77,7 @@ def test_a_missing_algorithm_is_refused():
 
 def test_an_unsigned_token_is_refused_with_its_empty_signature():
     unsigned = forge({"alg": "none"}, claims()).rpartition(".")[0] + "."
-    assert refused(unsigned) in ("alg", "format")
+    assert refused(unsigned) == "alg"
 
 
 def test_a_public_key_is_no_shared_secret():

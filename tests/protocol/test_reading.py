@@ -2,8 +2,9 @@
 
 import pytest
 
-from authflow.errors import OAuthError, Phase, ResponseInvalid
+from authflow.errors import InvalidClient, OAuthError, Phase, ResponseInvalid
 from authflow.protocol.reading import dig, is_number, read_object, too_deep
+from authflow.protocol.userinfo import read_userinfo_response
 
 from .issuer import answer, openid
 
@@ -51,3 +52,20 @@ def test_the_bearer_challenge_of_a_401_is_the_error():
 def test_an_empty_204_is_no_object():
     with pytest.raises(ResponseInvalid):
         read_object(openid(), answer(b"", 204), "document", phase=Phase.PREPARE)
+
+
+@pytest.mark.parametrize(
+    ("header", "error", "remedy"),
+    [
+        (None, "invalid_token", "the access token"),
+        ('Bearer error="invalid_token"', "invalid_token", "the access token"),
+        ('Bearer error="insufficient_scope"', "insufficient_scope", "Ask for the scope"),
+    ],
+)
+def test_an_access_token_that_is_refused_is_not_about_the_client(header, error, remedy):
+    said = {} if header is None else {"www_authenticate": header}
+    with pytest.raises(OAuthError, match=remedy) as caught:
+        read_userinfo_response(openid(), answer(b"", 401, **said))
+    assert not isinstance(caught.value, InvalidClient)
+    assert caught.value.error == error
+    assert "client_secret" not in str(caught.value)

@@ -1,8 +1,9 @@
 """The judge: signs in at a provider that lies, and looks at everything that came of it.
 
-Rule: a refusal is good only if the error names its check, nothing was asked of the provider afterwards but to
-      revoke what it had issued, the session is where the chart says, one event told it, the store holds no secret,
-      and no token of the refused answer lives on. That no secret got out is the canary's question, after each test.
+Rule: a refusal is good only if the error names its check and a remedy, nothing was asked of the provider afterwards
+      but to revoke what it had issued, the session is where the chart says, one event told it, the store holds no
+      secret, and no token of the refused answer lives on. That no secret got out is the canary's question, after each
+      test.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ class Judge:
         expect("the check", error.check, check)
         if not isinstance(error.__cause__, cause):
             raise AssertionError(f"the cause: {error.__cause__!r}, and not {cause.__name__}")
+        expect_remedy(error)
         self.got_no_further_than(reached)
         await self.is_signed_out("on_login_failed", error)
         return error
@@ -118,6 +120,7 @@ class Judge:
         before = len(self.dev.requests)
         error = await self.stage.fails(lambda: self.complete(request, bogus), CallbackRejected)
         expect("the check", error.check, check)
+        expect_remedy(error)
         expect("requests afterwards", self.dev.requests[before:], [])
         expect("the state", self.session.state, State.AUTHORIZING)
         expect("what was told", (self.heard.names, self.heard.triggers), ([], begun))
@@ -137,6 +140,7 @@ class Judge:
         with self.told(*lies):
             error = await self.stage.fails(lambda: go(self.session.refresh()), kind)
         expect("the check", error.check, check)
+        expect_remedy(error)
         expect("one renewal was asked for", len(self.dev.token_requests("refresh_token")), 1)
         self.is_silent()
         expect("live", self.session.live, live)
@@ -183,6 +187,13 @@ def expect(what: str, found: object, wanted: object) -> None:
     """An `assert` that `python -O` keeps."""
     if found != wanted:
         raise AssertionError(f"{what}: {found!r}, and not {wanted!r}")
+
+
+def expect_remedy(error: AuthflowError) -> None:
+    """Cause and remedy, in one line."""
+    expect("what it says", str(error), f"{error.message} {error.hint}")
+    if not error.hint or "\n" in str(error):
+        raise AssertionError(f"no remedy, or not in one line: {error!r}")
 
 
 def with_params(callback: str, **changes: str | None) -> str:

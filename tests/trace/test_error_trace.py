@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from authflow.errors import LoginCancelled, LoginDenied, LoginFailed, LoginTimedOut, OAuthError
+from authflow.errors import (
+    LoginCancelled,
+    LoginDenied,
+    LoginFailed,
+    LoginTimedOut,
+    OAuthError,
+    ProviderError,
+    ResponseInvalid,
+    ValidationFailed,
+)
 from authflow.errors.outcome import login_failed
 from authflow.trace.story import Call, Trace
 from tests.session.support import World, go
@@ -30,11 +39,16 @@ async def test_a_failed_login_has_its_trace_with_what_came_after(world: World) -
     assert (story.outcome, story.error.check) == ("fail", "aud")
     assert [one.path for one in story.steps if isinstance(one, Call)][-1] == "/revoke"
     assert "\n" not in str(error)
-    assert str(error).endswith(error.hint)
+    assert error.hint
+    assert str(error) == f"{error.message} {error.hint}"
 
 
-@pytest.mark.parametrize("kind", [OAuthError, *OAuthError.by_code.values()], ids=lambda one: one.code)
-def test_whatever_a_provider_refuses_there_is_a_remedy(kind: type[OAuthError]) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [OAuthError, *OAuthError.by_code.values(), ResponseInvalid, ValidationFailed],
+    ids=lambda one: one.code,
+)
+def test_whatever_a_provider_refuses_or_sends_there_is_a_remedy(kind: type[ProviderError]) -> None:
     error = login_failed(kind("The provider said no."))
     assert str(error) == f"The provider said no. {kind.hint}"
     assert kind.hint.endswith(".")

@@ -39,7 +39,7 @@ NO_TRACES = ("", "[]", "{}", '{"format": 1, "stories": 7}', '{"format": 1, "stor
 
 @pytest.mark.parametrize("text", NO_TRACES)
 def test_what_is_no_trace_is_refused_with_a_remedy(text: str) -> None:
-    with pytest.raises(InvalidCall, match=r"save\(\)"):
+    with pytest.raises(InvalidCall, match=r'save\("….json"\)'):
         Trace.from_json(text)
 
 

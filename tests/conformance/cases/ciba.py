@@ -118,7 +118,7 @@ LIES = {
     "invalid-aud-test": (Lie.ID_TOKEN_FOR_ANOTHER_CLIENT, "aud"),
     "invalid-secondary-aud-test": (Lie.ID_TOKEN_FOR_STRANGERS_TOO, "azp"),
     "invalid-signature-test": (Lie.ID_TOKEN_SIGNED_BY_A_STRANGER, "signature"),
-    "invalid-null-alg-test": (Lie.ID_TOKEN_UNSIGNED, "format"),
+    "invalid-null-alg-test": (Lie.ID_TOKEN_UNSIGNED, "alg"),
     "invalid-expired-exp-test": (Lie.ID_TOKEN_EXPIRED, "exp"),
     "invalid-missing-aud-test": (Lie.ID_TOKEN_WITHOUT_AUDIENCE, "aud"),
     "invalid-missing-exp-test": (Lie.ID_TOKEN_WITHOUT_EXPIRY, "exp"),

@@ -100,7 +100,7 @@ async def signed_by_rs256(rp: RelyingParty) -> None:
 
 @case("idtoken-sig-none", "invalid-null-alg")
 async def unsigned(rp: RelyingParty) -> None:
-    await rp.refuses(Lie.ID_TOKEN_UNSIGNED, check="format")
+    await rp.refuses(Lie.ID_TOKEN_UNSIGNED, check="alg")
 
 
 @case("invalid-alternate-alg")
