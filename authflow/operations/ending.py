@@ -258,3 +258,13 @@ def unavailable(record: SessionRecord, said: str) -> TemporarilyUnavailable:
         phase=Phase.REFRESH,
     )
 
+
+def under_way(record: SessionRecord) -> TemporarilyUnavailable:
+    """Why there is no token yet: somebody else is at it, for as long as its claim counts at most."""
+    return TemporarilyUnavailable(
+        "The token is being renewed, most likely by another process, and that takes too long.",
+        hint="The session is kept; ask again. If that process has died, another takes over at retry_at.",
+        retry_at=record.deadline if record.state is State.REFRESHING else None,
+        phase=Phase.REFRESH,
+    )
+

@@ -46,7 +46,14 @@ from .signing_out import discard
 from .storing import persistently
 from .wire import reach
 
-Outcome = tuple[AuthflowError | None, AuthEvent | None]
+
+class Outcome(NamedTuple):
+    """The error, for whoever asked, and the event that told of the end. `elsewhere`: others were at it, too long."""
+
+    error: AuthflowError | None
+    event: AuthEvent | None
+    elsewhere: bool = False
+
 
 _LOOK_AGAIN: Final = 0.1  # seconds between two looks at another process's renewal
 MOST_FURTHER: Final = 32  # access tokens of one session for other APIs; the oldest makes room
@@ -60,8 +67,12 @@ class Unkept(NamedTuple):
     tokens: Token
 
 
-def renew(s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None = None) -> Op[Outcome]:
-    """Renews what was `asked` once; gives the error (for whoever asked) and the event that told of the end.
+class _ElsewhereError(Exception):
+    """Another process is at it, and was waited for as long as was asked."""
+
+
+def renew(s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None, patience: float) -> Op[Outcome]:
+    """Renews what was `asked` once. For another process that is at it, it waits `patience` seconds.
 
     With a `target`, the refresh token brings an access token for that, and the session's own stays.
 
@@ -72,25 +83,31 @@ def renew(s: SessionCore, origin: Origin, asked: SessionRecord, target: Target |
     recorder = s._house.recorder
     if recorder is not None:
         recorder.begin(s.key, REFRESH)
+    until = s._run.ledger.now() + patience
     try:
         # It saves work only: without it the claims of several processes would race.
-        event = yield from locked(s, _renew_once(s, origin, asked, target))
+        event = yield from locked(s, _renew_once(s, origin, asked, target, until), patience)
+    except _ElsewhereError:
+        return Outcome(None, None, elsewhere=True)
     except AuthflowError as error:
-        return error, None
+        return Outcome(error, None)
     finally:
         if recorder is not None:
             recorder.end(s.key, REFRESH)
         s._outbox.hand_over()
-    return (None if event is None or event.error is None else s._refusal), event
+    return Outcome(None if event is None or event.error is None else s._refusal, event)
 
 
-def locked(s: SessionCore, work: Op[T]) -> Op[T]:
-    """`work`, while no other process does such to this session; where the store has a lock."""
+def locked(s: SessionCore, work: Op[T], patience: float | None = None) -> Op[T]:
+    """`work`, while no other process does such to this session; where the store has a lock. After `patience` seconds
+    (None: a lease) it is done all the same, but not if there was no patience at all."""
     if not s._house.store.blocking:
         return (yield from work)
-    lock = s._house.store.lock(s._run.ledger.store_key, lease(s))
+    lock = s._house.store.lock(s._run.ledger.store_key, lease(s) if patience is None else patience)
     try:
-        yield Do(lock.__enter__, True)
+        ours = yield Do(lock.__enter__, True)
+        if not ours and patience is not None and patience <= 0.0:
+            raise _ElsewhereError
         return (yield from work)
     finally:
         yield Do(partial(lock.__exit__, None, None, None), True)
@@ -107,10 +124,15 @@ def lease(s: SessionCore) -> float:
     return 2 * s.provider.timeout + 5.0
 
 
+def longest_wait(s: SessionCore) -> float:
+    """Seconds that a caller waits for another process's renewal: as long as one try takes, and 1 s to spare."""
+    return s.provider.timeout + 1.0
+
+
 def _renew_once(
-    s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None
+    s: SessionCore, origin: Origin, asked: SessionRecord, target: Target | None, until: float
 ) -> Op[AuthEvent | None]:
-    record = yield from _claim(s, origin, asked)
+    record = yield from _claim(s, origin, asked, until)
     if record is None:
         return None
     s._outbox.hand_over()
@@ -139,7 +161,7 @@ def _renew_once(
             raise came from None  # another process goes on with it
 
 
-def _claim(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[SessionRecord | None]:
+def _claim(s: SessionCore, origin: Origin, asked: SessionRecord, until: float) -> Op[SessionRecord | None]:
     """Reads the store until this process may present the token and its claim has won; None: it is renewed."""
     house, ledger = s._house, s._run.ledger
     for _ in range(_MOST_LOOKS):
@@ -152,6 +174,8 @@ def _claim(s: SessionCore, origin: Origin, asked: SessionRecord) -> Op[SessionRe
         if move is Move.LEAVE:
             raise sign_in_required(s)
         if move is Move.WAIT:
+            if ledger.now() >= until:
+                raise _ElsewhereError
             yield Wait(_LOOK_AGAIN)
             yield Do(s._tick, house.store.blocking)
             continue

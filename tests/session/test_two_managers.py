@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authflow import State
-from authflow.errors import LoginCancelled, ServiceUnavailable, SignInRequired
-from authflow.stores import MemoryStore
+from authflow.chart import Trigger
+from authflow.errors import LoginCancelled, ServiceUnavailable, SignInRequired, TemporarilyUnavailable
+from authflow.events import Origin
+from authflow.operations.flight import _claim_facts
+from authflow.records import Claim
+from authflow.stores import FileStore, MemoryStore
 from authflow.testing import VirtualClock
 
 from .support import Heard, Process, World, go
+
+PATIENCE = 5.0 + 1.0  # seconds for which a caller without a token waits for another process: the deadline, and 1 s
+LEASE = 2 * 5.0 + 5.0  # seconds for which a claim counts as a living process's
 
 
 class Two:
     """Two processes that know the same session."""
 
-    def __init__(self, world: World, **there: Any) -> None:
-        rotation = world.provider.rotation
+    def __init__(self, world: World, *, rotation: str | None = None, **there: Any) -> None:
+        self.rotation = rotation or world.provider.rotation
         self.shared = MemoryStore(time=world.clock.time)
         self.here_store, self.there_store = Process(self.shared), Process(self.shared)
-        self.here_manager = world.manager(world.settings(rotation=rotation), store=self.here_store)
-        self.there_manager = world.manager(world.settings(rotation=rotation), store=self.there_store, **there)
+        self.here_manager = world.manager(world.settings(rotation=self.rotation), store=self.here_store)
+        self.there_manager = world.manager(world.settings(rotation=self.rotation), store=self.there_store, **there)
         self.here: Any = self.here_manager["acme"]
         self.there: Any = self.there_manager["acme"]
         self.heard_here, self.heard_there = Heard(self.here_manager), Heard(self.there_manager)
@@ -36,6 +44,19 @@ class Two:
         self.heard_here.forget()
         self.heard_there.forget()
         return self
+
+    async def another_dies_at_its_renewal(self, world: World) -> None:
+        """A third process claimed the renewal and is gone; both know of it."""
+        store = Process(self.shared)
+        gone = world.manager(world.settings(rotation=self.rotation), store=store)
+        session = gone["acme"]
+        assert session.live
+        facts = _claim_facts(session, Origin.CLOCK, Claim(at=world.clock.time()))
+        session._run.ledger.commit(Trigger.REFRESH, facts)
+        store.deaf = True
+        await go(gone.close())
+        for heard in (self.heard_here, self.heard_there):
+            await heard.until(lambda heard=heard: "refresh" in heard.triggers)
 
 
 async def test_a_login_here_is_a_restore_there(world: World) -> None:
@@ -148,6 +169,104 @@ async def test_both_renew_at_once_and_one_request_is_made(world: World) -> None:
     assert (await go(two.there.token())).access_token == (await go(two.here.token())).access_token
     assert two.heard_there.names.count("on_refresh") == 1
     assert two.heard_here.names == ["on_refresh"]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+async def test_while_another_process_renews_a_token_that_lives_comes_at_once(world: World, knows: bool) -> None:
+    two = await Two(world).signed_in(world)
+    two.there_store.deaf = not knows
+    old = await go(two.there.token())
+    await world.pass_time(3600 - 100)
+    with world.hold("token") as held:
+        here = world.start(two.here.token)
+        await world.arrived(held)
+        if knows:
+            await two.heard_there.until(lambda: "refresh" in two.heard_there.triggers)
+        assert (await go(two.there.token())).access_token == old.access_token
+        assert not here.done()
+        held.release()
+        new = await here
+    assert new.access_token != old.access_token
+    two.there_store.listen()
+    await two.heard_there.until_told("on_refresh")
+    assert (await go(two.there.token())).access_token == new.access_token
+    assert world.refreshes == 1
+
+
+async def test_while_another_process_holds_the_lock_a_token_that_lives_comes_at_once(
+    world: World, tmp_path: Path
+) -> None:
+    two = [world.manager(store=FileStore(tmp_path / "sessions")) for _ in range(2)]
+    here, there = (manager["acme"] for manager in two)
+    await world.sign_in(here)
+    old = await go(there.token())
+    await world.pass_time(3600 - 100)
+    with two[0]._house.store.lock(here._run.ledger.store_key, 0.0) as had:
+        assert had
+        assert (await go(there.token())).access_token == old.access_token
+        assert world.refreshes == 0
+    assert (await go(there.token())).access_token != old.access_token
+    assert world.refreshes == 1
+
+
+async def test_a_process_that_died_at_its_renewal_keeps_nobody_from_a_token_that_lives(world: World) -> None:
+    two = await Two(world, rotation="grace").signed_in(world)
+    old = await go(two.there.token())
+    await world.pass_time(3600 - 100)
+    await two.another_dies_at_its_renewal(world)
+    for session in (two.here, two.there):
+        assert (await go(session.token())).access_token == old.access_token
+    assert world.refreshes == 0
+    await world.pass_time(LEASE)
+    new = await go(two.there.token())
+    assert new.access_token != old.access_token
+    assert (await go(two.here.token())).access_token == new.access_token
+    assert world.refreshes == 1
+
+
+async def test_who_has_no_token_waits_for_a_process_that_died_no_longer_than_one_try_takes(world: World) -> None:
+    two = await Two(world, rotation="grace").signed_in(world)
+    await world.pass_time(3600)
+    await two.another_dies_at_its_renewal(world)
+    over = world.clock.time() + LEASE
+    waiting = [world.start(two.there.token) for _ in range(3)]
+    await world.eventually(lambda: two.there._flight is not None)
+    await world.joined(two.there, 3)
+    world.sleep_for(PATIENCE)
+    await until_done(world, *waiting)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(error) for error in ended] == [TemporarilyUnavailable] * 3
+    assert {error.retry_at for error in ended} == {over}
+    assert two.there.live
+    assert world.refreshes == 0
+
+
+async def test_who_asks_for_the_renewal_of_a_process_that_died_waits_until_it_may_be_done(world: World) -> None:
+    two = await Two(world, rotation="grace").signed_in(world)
+    await two.another_dies_at_its_renewal(world)
+    renewing = world.start(two.there.refresh)
+    await world.eventually(lambda: two.there._flight is not None)
+    first = two.there._flight
+    world.sleep_for(PATIENCE)
+    await until_done(world, first.future)
+    assert world.refreshes == 0
+    world.sleep_for(LEASE)
+    await until_done(world, renewing)
+    assert (await renewing).trigger == "refreshed"
+    assert world.refreshes == 1
+
+
+async def until_done(world: World, *calls: Any) -> None:
+    """Time passes, a bit whenever a renewal waits for its next look at another process's."""
+    clock = world.clock
+
+    def over() -> bool:
+        return all(call.done() for call in calls)
+
+    while not over():
+        await world.eventually(lambda: over() or (clock.next_due or clock.monotonic() + 1) - clock.monotonic() < 0.2)
+        if not over():
+            await world.pass_time(0.11)
 
 
 async def test_who_loses_the_race_for_the_renewal_by_a_hair_waits_for_the_winner(world: World) -> None:
