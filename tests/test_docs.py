@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -377,6 +378,60 @@ bridge.QtAuth = Watched
 def test_the_lines_for_qt_run() -> None:
     pytest.importorskip("PySide6", reason="pip install 'authflow-sessions[qt]'")
     assert run(QT + bridge("integrations.qt"), QT_QPA_PLATFORM="offscreen") == ["Signed in as Ada Lovelace"]
+
+
+TK = """
+import subprocess, tkinter
+
+reader, writer = os.pipe()
+command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+screen = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
+os.close(writer)
+with os.fdopen(reader) as told:
+    os.environ["DISPLAY"] = ":" + told.readline().strip()
+mainloop = tkinter.Tk.mainloop
+
+def visited(window):
+    def changed(event):
+        if button.card.live:
+            print(window.title())
+            window.after_idle(window.destroy)
+
+    button.bind("<<SessionChanged>>", changed, add="+")
+    window.after_idle(button.invoke)
+    mainloop(window)
+    screen.terminate()
+    screen.wait()
+
+tkinter.Tk.mainloop = visited
+"""
+
+
+def test_the_lines_for_tkinter_run() -> None:
+    pytest.importorskip("tkinter", reason="tkinter is needed: apt-get install python3-tk")
+    if shutil.which("Xvfb") is None:
+        pytest.skip("a display is needed: apt-get install xvfb")
+    assert run(TK + bridge("integrations.tk")) == ["Signed in as Ada Lovelace"]
+
+
+TEXTUAL = """
+import asyncio
+
+async def visit():
+    app = Mail()
+    async with app.run_test() as pilot:
+        app.query(SignInButton).first().press()
+        while not app.sub_title.startswith("Signed in"):
+            await pilot.pause(0.05)
+        print(app.sub_title)
+
+asyncio.run(visit())
+"""
+
+
+def test_the_lines_for_textual_run() -> None:
+    pytest.importorskip("textual", reason="pip install 'authflow-sessions[textual]'")
+    assert run(bridge("integrations.textual"), TEXTUAL) == ["Signed in as Ada Lovelace"]
 
 
 def test_the_lines_for_a_screen_that_is_not_here_run() -> None:

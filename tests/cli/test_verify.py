@@ -15,7 +15,7 @@ def test_the_chart_passes(authflow) -> None:
     assert told.returncode == 0
     assert told.stdout.startswith("chart: 6 states, 17 triggers, 17 rows, 29 edges\n")
     assert "All 12 invariants hold.\n" in told.stdout
-    assert re.search(r"7 designs hold and 11 flaws are found in [0-9,]{6,} states\.\n$", told.stdout)
+    assert re.search(r"9 designs hold and 11 flaws are found in [0-9,]{6,} states\.\n$", told.stdout)
     assert told.stderr == ""
 
 

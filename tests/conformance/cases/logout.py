@@ -50,8 +50,10 @@ async def without_a_state(rp: RelyingParty) -> None:
 @case("rp-backchannel-rpinitlogout")
 async def a_logout_token(rp: RelyingParty) -> None:
     """The client begins it, and the provider tells it as well; a later sign-in ends by the provider's word alone."""
-    state = await leaves(rp)
-    await go(rp.judge.manager.back_channel_logout(rp.dev.logout_token("ada")))
+    session = await rp.signs_in()
+    told = rp.dev.logout_token("ada")  # now: of a sign-in whose tokens are revoked it would know no more
+    state = await leaves(rp, session)
+    await go(rp.judge.manager.back_channel_logout(told))
     assert rp.judge.heard.names == ["on_login", "on_logout"]
     assert (await go(rp.judge.manager.complete_logout(f"{RETURN}?state={state}"))).session is rp.session
     session = await rp.signs_in()
