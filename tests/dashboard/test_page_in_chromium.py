@@ -81,6 +81,18 @@ def test_it_shows_a_row_for_each_session_and_counts_them(ada, on_page) -> None:
     assert said == []
 
 
+def test_a_scope_that_was_asked_for_and_not_granted_is_marked(manager, acme, on_page) -> None:
+    lie = acme.lie("token_response", lambda answer: {**answer, "scope": "openid profile email"})
+    with lie, ScriptedBrowser(user="ada") as ada:
+        manager["acme"].login(open_url=ada)
+
+    async def work(page: Any) -> Any:
+        await state(page, "Acme", "authenticated")
+        return await row(page, "Acme").locator(".scope.missing").all_inner_texts()
+
+    assert [said.split() for said in on_page(work)] == [["not", "granted:", "offline_access"]]
+
+
 def test_signing_in_goes_through_the_providers_page_and_comes_back(manager, on_page) -> None:
     async def work(page: Any) -> Any:
         async with page.context.expect_page() as opened:
@@ -103,7 +115,7 @@ def test_a_sign_in_that_is_denied_at_the_provider_says_so(manager, on_page) -> N
             await row(page, "Globex").get_by_role("button", name="Sign in").click()
         login = await opened.value
         await state(page, "Globex", "authorizing")
-        await login.get_by_role("button", name="Grace Hopper").click()
+        await login.get_by_role("button", name="Alan Turing").click()  # who has never allowed it
         await login.get_by_role("button", name="Deny").click()
         await state(page, "Globex", "idle")
         return await row(page, "Globex").locator(".trouble").inner_text()
@@ -397,7 +409,7 @@ def test_while_nothing_happens_nothing_is_asked(ada, on_page, dash) -> None:
     async def work(page: Any) -> Any:
         await state(page, "Acme", "authenticated")
         before = len(dash.hearing.asked), len(dash.hearing.said)
-        await page.evaluate("new Promise(go => requestIdleCallback(() => requestIdleCallback(go)))")
+        await page.wait_for_timeout(3_000)  # a page that asked by the clock would have asked by now
         return before, (len(dash.hearing.asked), len(dash.hearing.said))
 
     before, after = on_page(work)

@@ -112,6 +112,17 @@ async def test_the_scopes_that_were_granted_are_counted(manager: SessionManager,
         assert seen.row("acme")["scopes"] == str(len(session.scopes))
 
 
+async def test_the_scopes_that_were_asked_for_and_not_granted_are_named(
+    manager: SessionManager, acme: DevProvider
+) -> None:
+    lie = acme.lie("token_response", lambda answer: {**answer, "scope": "openid"})
+    with lie, ScriptedBrowser(user="ada") as ada:
+        manager["acme"].login(open_url=ada)
+
+    async with top(manager) as seen:
+        assert seen.row("acme")["scopes"] == "1/4 −offline_access −profile −email"
+
+
 async def test_the_head_counts_states_and_what_needs_a_human(manager: SessionManager) -> None:
     signed_in(manager, "acme")
     expire(signed_in(manager, "globex"))
