@@ -27,7 +27,7 @@ from authflow.testing import DevProvider, VirtualClock
 
 REDIRECT_URI = "https://app.example/callback"
 KEY = bytes(range(32))
-PATIENCE = 5.0  # real seconds until a test that waits for another thread fails
+PATIENCE = 30.0  # real seconds until a test that waits for another thread fails
 
 ALL_SIGNALS = (
     "on_login", "on_login_failed", "on_logout", "on_refresh", "on_refresh_failed", "on_restore", "on_live_changed",
