@@ -121,6 +121,10 @@ class Tab:
         for page in tuple(old.pages):
             if page.tab is self:
                 page.come_over(browser)
+        self.settle()
+
+    def settle(self) -> None:
+        """Whoever waits for what was given goes on."""
         given, self._given = self._given, []
         for aside in given:
             if not aside.given.done():

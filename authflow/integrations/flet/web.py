@@ -70,16 +70,17 @@ class FletDesk(Desk):
         super().gathered(old, owner)
         self.browsers.renewed(self.browsers.find(old), owner)
 
-    def bring(self, session: AsyncSession, old: str, owner: str) -> Steps[None]:
-        """What a page has brought along is the browser's new owner's, and so is what was the old one's."""
+    def bring(self, session: AsyncSession, old: str, owner: str) -> Steps[bool]:
+        """What a page has brought along is the browser's new owner's, and so is what was the old one's. False: the
+        browser has that session already, and stays who it is."""
         for one in (old, owner):
             there = self.manager.owner(one)[session.provider.name, session.account]
             if (yield Read(partial(getattr, there, "live"))):  # the same was brought twice
                 yield Do(partial(session.logout, revoke=False, end_session=False))
-                break
-        else:
-            yield Do(partial(session.move, owner=owner))
+                return False
+        yield Do(partial(session.move, owner=owner))
         yield from self._gather(old, owner)
+        return True
 
     def refuse_login(self, name: str, error: AuthflowError, onward: str) -> Answer:
         REFUSED.get([]).append(error)
@@ -147,13 +148,16 @@ class FletRoutes(Auth):
             return Response(status_code=409)
         if not tab.aside:
             return Response(status_code=204)
-        new = new_secret()
+        new, brought = new_secret(), False
         for aside in tab.take():
             try:
-                await arun(self.desk.bring(aside.session, browser.owner, owner_of(new)), self.manager)
+                brought |= await arun(self.desk.bring(aside.session, browser.owner, owner_of(new)), self.manager)
             except AuthflowError as error:
                 if not aside.given.done():
                     aside.given.set_exception(error)
+        if not brought:
+            tab.settle()
+            return Response(status_code=204)
         return Response(status_code=205, headers=dict([self.desk.cookies.set_owner(new)]))  # and once more, with that
 
     async def _done(self, request: Request) -> Response:

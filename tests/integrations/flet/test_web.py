@@ -681,13 +681,23 @@ async def test_two_saved_tokens_at_once_are_both_the_new_cookies(dev: DevProvide
 async def test_the_same_saved_token_twice_at_once_is_one_sign_in(dev: DevProvider, visit: Any) -> None:
     with site(dev, sealing_key=KEY) as here:
         kept = (await kept_logins(here, visit, "acme"))["acme"]
-        async with visit(here.url).open() as page:
+        ada = visit(here.url)
+        async with ada.open() as page:
             await page.until_said("nobody")
             (auth,) = here.app.pages
             await asyncio.gather(come_back(auth, "acme", kept), come_back(auth, "acme", kept))
             await page.until_said("hello Ada Lovelace")
             assert {one.error for one in here.app.told} == {""}
             assert (auth["acme"].session.live, auth.tab.aside) == (True, [])
+            cookie, said = ada.cookie, len(here.app.told)
+
+            async def late() -> bool:
+                aside = here.app.logins.manager.owner("aside")["acme"]
+                await aside.login(saved_token=kept)
+                return bool(await auth.tab.give(aside))
+
+            assert await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(late(), auth._loop))
+            assert (auth["acme"].session.live, ada.cookie, len(here.app.told)) == (True, cookie, said)
 
 
 async def test_a_saved_token_brings_along_who_was_signed_in_already(dev: DevProvider, visit: Any) -> None:
@@ -742,7 +752,7 @@ async def test_a_saved_token_that_is_none_or_cannot_be_brought_raises_and_is_tol
                 await come_back(auth, "acme", kept)
             assert [one.error is None for one in await told(here, 2)] == [False, False]
             await page.until(lambda: page.shown)
-            assert (auth.live, page.shown[0]) == (False, 205)
+            assert (auth.live, page.shown[0]) == (False, 204)
 
 
 async def test_the_first_page_brings_the_script_ahead_of_all_others_and_only_that_one(dev: DevProvider) -> None:
