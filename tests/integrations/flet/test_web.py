@@ -635,6 +635,13 @@ async def kept_logins(here: Site, visit: Any, *names: str) -> dict[str, str]:
         return {name: auth[name].session.dump() for name in names}
 
 
+async def only_page(here: Site, client: Client) -> FletAuth:
+    """The logins of the one page that is open, when it has been drawn."""
+    await client.until_said("nobody")
+    (auth,) = here.app.pages
+    return auth
+
+
 def come_back(auth: FletAuth, name: str, saved_token: str) -> Any:
     return asyncio.wrap_future(auth.login(name, saved_token=saved_token))
 
@@ -668,8 +675,7 @@ async def test_two_saved_tokens_at_once_are_both_the_new_cookies(dev: DevProvide
         kept = await kept_logins(here, visit, "acme", "globex")
         ada = visit(here.url)
         async with ada.open() as page:
-            await page.until_said("nobody")
-            (auth,) = here.app.pages
+            auth = await only_page(here, page)
             await asyncio.gather(*[come_back(auth, *one) for one in kept.items()])
             assert [Told(0, *OK)] * 2 == await told(here, 2)
             assert (auth["acme"].session.live, auth["globex"].session.live) == (True, True)
@@ -683,8 +689,7 @@ async def test_the_same_saved_token_twice_at_once_is_one_sign_in(dev: DevProvide
         kept = (await kept_logins(here, visit, "acme"))["acme"]
         ada = visit(here.url)
         async with ada.open() as page:
-            await page.until_said("nobody")
-            (auth,) = here.app.pages
+            auth = await only_page(here, page)
             await asyncio.gather(come_back(auth, "acme", kept), come_back(auth, "acme", kept))
             await page.until_said("hello Ada Lovelace")
             assert {one.error for one in here.app.told} == {""}
@@ -705,8 +710,7 @@ async def test_a_saved_token_brings_along_who_was_signed_in_already(dev: DevProv
         kept = await kept_logins(here, visit, "acme", "globex")
         ada = visit(here.url)
         async with ada.open() as page:
-            await page.until_said("nobody")
-            (auth,) = here.app.pages
+            auth = await only_page(here, page)
             for name in kept:
                 await come_back(auth, name, kept[name])
             assert [auth[name].session.live for name in kept] == [True, True]
@@ -724,8 +728,7 @@ async def test_a_tab_that_shows_no_cookie_is_signed_in_by_the_one_that_it_has(
         ada = visit(here.url)
         before = ada.cookie
         async with ada.open(**({} if script else {"secret": ""})) as page:
-            await page.until_said("nobody")
-            (auth,) = here.app.pages
+            auth = await only_page(here, page)
             await come_back(auth, "acme", kept)
             await page.until_said("hello Ada Lovelace")
             assert await told(here, 1) == [Told(0, *OK)]
@@ -738,8 +741,7 @@ async def test_a_saved_token_that_is_none_or_cannot_be_brought_raises_and_is_tol
     with site(dev, sealing_key=KEY) as here:
         kept = (await kept_logins(here, visit, "acme"))["acme"]
         async with visit(here.url).open() as page:
-            await page.until_said("nobody")
-            (auth,) = here.app.pages
+            auth = await only_page(here, page)
             with pytest.raises(AuthflowError):
                 await come_back(auth, "acme", "no token")
 
