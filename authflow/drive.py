@@ -16,8 +16,9 @@ import inspect
 import logging
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -30,10 +31,10 @@ from .forks import Renewed, mind_forks
 from .http import AsyncHttp, Http
 from .protocol.step import Call, Fresh, Moment, Wait
 from .signals import Outbox
+from .threads import Crew
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import ThreadPoolExecutor
 
     from .engine import Facts
     from .engine import Step as Planned
@@ -47,7 +48,6 @@ T = TypeVar("T")
 
 ABOUT = "authflow.about"  # of a request: the session and the story that it belongs to, when somebody records
 REFRESH = "refresh"  # the story of a renewal
-_FLIGHT_THREADS = 32
 _log = logging.getLogger("authflow.drive")
 
 
@@ -158,6 +158,10 @@ class Told:
                 outbox.hand_over()
 
 
+def _let_go(_: object) -> None:
+    """Nobody will ask for it."""
+
+
 class SyncShell(Renewed):
     """Performs effects on the calling thread; launches flights on threads of its own."""
 
@@ -166,12 +170,12 @@ class SyncShell(Renewed):
         self.clock = clock
         self.recorder = recorder
         self._mutex = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._crew: Crew | None = None
         self._closed = False
         mind_forks(self)
 
     def after_fork_in_child(self) -> None:
-        self._mutex, self._threads = threading.Lock(), None
+        self._mutex, self._crew = threading.Lock(), None
 
     def run(self, key: str, operation: Op[T], told: Told | None = None) -> T:
         """Drives `operation` to its end and returns what it returns. `told`: who tells its events, if another."""
@@ -237,34 +241,37 @@ class SyncShell(Renewed):
         """Runs what must not be cut off on another thread: Ctrl-C strikes the main thread, and only that one. Receivers
         are called here all the same."""
         told = Told()
-        flight = self.launch(key, operation, told)
-        flight.future.add_done_callback(told.end)
+        kept: list[Flight[T]] = []
         try:
+            self.launch(key, operation, kept.append, told)
+            kept[0].future.add_done_callback(told.end)
             told.tell()
-            return flight.future.result()
+            return kept[0].future.result()
         finally:
             told.leave()
-            del flight
+            kept.clear()  # an error that it brings would hold itself
 
-    def launch(self, key: str, operation: Op[T], told: Told | None = None) -> Flight[T]:
-        """Runs `operation` on a thread of this shell, whatever becomes of the caller."""
+    def launch(
+        self, key: str, operation: Op[T], keep: Callable[[Flight[T]], object] = _let_go, told: Told | None = None
+    ) -> None:
+        """Runs `operation` on a thread of this shell, whatever becomes of the caller. `keep(flight)` is called before
+        it begins: afterwards Ctrl-C may strike."""
         with self._mutex:
             if self._closed:
                 operation.close()
                 raise closed_error()
-            if self._threads is None:
-                from concurrent.futures import ThreadPoolExecutor
-
-                self._threads = ThreadPoolExecutor(_FLIGHT_THREADS, thread_name_prefix="authflow-flight")
-            return Flight(self._threads.submit(copy_context().run, self.run, key, operation, told))
+            if self._crew is None:
+                self._crew = Crew()
+            work = partial(copy_context().run, self.run, key, operation, told)
+            self._crew.take_on(work, lambda future: keep(Flight(future)))
 
     def close(self) -> None:
         """Waits for the flights (each has a total deadline) and closes the connections."""
         with self._mutex:
             self._closed = True
-            threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown(wait=True)
+            crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.close()
         self.http.close()
 
 
@@ -313,7 +320,9 @@ class AsyncShell:
         if kind is Join:
             return await asyncio.shield(cast("asyncio.Task[Any]", step.flight.future))
         if kind is Own:
-            return await asyncio.shield(cast("asyncio.Task[Any]", self.launch(key, step.operation).future))
+            kept: list[Flight[Any]] = []
+            self.launch(key, step.operation, kept.append)
+            return await asyncio.shield(cast("asyncio.Task[Any]", kept.pop().future))
         if kind is Expect:
             return await step.mailbox.wait_async(self.clock, step.seconds)
         if kind is Delivered:
@@ -341,8 +350,9 @@ class AsyncShell:
         recorder.request(key, story, Asked(request, response, self.clock.monotonic() - since))
         return response
 
-    def launch(self, key: str, operation: Op[T]) -> Flight[T]:
-        """Runs `operation` as a task of this shell, whatever becomes of the caller. On the loop's thread only."""
+    def launch(self, key: str, operation: Op[T], keep: Callable[[Flight[T]], object] = _let_go) -> None:
+        """Runs `operation` as a task of this shell, whatever becomes of the caller. `keep(flight)` is called before it
+        begins. On the loop's thread only."""
         if self._closed:
             operation.close()
             raise closed_error()
@@ -355,7 +365,7 @@ class AsyncShell:
         task = loop.create_task(begin(key, operation))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
-        return Flight(task)
+        keep(Flight(task))
 
     async def _run_soon(self, key: str, operation: Op[T]) -> T:
         import asyncio

@@ -67,7 +67,8 @@ class Join(msgspec.Struct, frozen=True):
 class Own(msgspec.Struct, frozen=True):
     """Run an operation to its end whatever becomes of the caller, and take its result.
 
-    Under asyncio it is a task of the shell. A thread cannot be cancelled, so there it runs in place.
+    Under asyncio it is a task of the shell. Without, only the main thread can be struck (Ctrl-C): there it runs on a
+    thread of the shell, and elsewhere in place.
     """
 
     operation: Op[Any]

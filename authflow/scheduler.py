@@ -22,11 +22,13 @@ import logging
 import math
 import threading
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
 from .errors import whereabouts
 from .forks import Renewed, mind_forks
+from .threads import begin
 
 if TYPE_CHECKING:
     import asyncio
@@ -143,8 +145,7 @@ class Scheduler(Renewed):
                 return
             nearest = self._deadlines.arm(key, due)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="authflow-scheduler", daemon=True)
-                self._thread.start()
+                begin("authflow-scheduler", self._run, partial(setattr, self, "_thread"))
             nearest = nearest and due < self._looks_at
         if nearest:
             self._wake.set()

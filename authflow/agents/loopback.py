@@ -17,12 +17,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import h11
 import msgspec
 
+from ..threads import begin
 from .arrivals import DEFAULT_LIMITS, Limits, Refused, check_head, explain, parse_form
 from .base import CONTINUE, Deliver, Page, logger
 from .binding import bind_loopback
@@ -156,10 +158,7 @@ class LoopbackListener:
         with self._lock:
             if self._closing or self._thread is not None:
                 return
-            self._thread = threading.Thread(
-                target=self._serve, args=(deliver,), name=f"authflow-loopback-{self.port}", daemon=True
-            )
-            self._thread.start()
+            begin(f"authflow-loopback-{self.port}", partial(self._serve, deliver), partial(setattr, self, "_thread"))
 
     def close(self) -> None:
         """Answers whoever still waits, then closes every socket and ends the thread, within a second."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import printable
+from ..threads import begin
 from .base import Deliver, Page, logger
 from .browser import check_url
 from .pages import DEFAULT_HINT
@@ -162,10 +163,7 @@ class PasteListener:
         with self._lock:
             if self._closed.is_set() or self._thread is not None:
                 return
-            self._thread = threading.Thread(
-                target=self._serve, args=(deliver,), name="authflow-paste", daemon=True
-            )
-            self._thread.start()
+            begin("authflow-paste", partial(self._serve, deliver), partial(setattr, self, "_thread"))
 
     def close(self) -> None:
         """Stops asking. An outcome that was given is printed first."""

@@ -9,6 +9,7 @@ Rule 3: nobody waits long for another process, which may have died at its renewa
 from __future__ import annotations
 
 import hmac
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .. import renewal
@@ -160,7 +161,8 @@ def launch_renewal(
                 return s._flight
             s._flown = seen.epoch  # a renewal of an earlier login is none of this one's
             s._flown_for = target
-            s._flight = s._house.shell.launch(str(s.key), renew(s, origin, seen, target, patience))
+            renewing = renew(s, origin, seen, target, patience)
+            s._house.shell.launch(str(s.key), renewing, partial(setattr, s, "_flight"))
         return s._flight
 
 

@@ -8,7 +8,7 @@ Rule 2: one at a time, which belongs to the manager. Whoever brings the same sav
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -44,6 +44,9 @@ from .signing_in import requested_scope
 from .signing_out import discard, finish_logout
 from .storing import stored
 from .wire import reach
+
+if TYPE_CHECKING:
+    from ..effects import Flight
 
 
 def restore(s: SessionCore, saved: str | Token, options: LoginOptions) -> Op[AuthEvent | None]:
@@ -92,9 +95,16 @@ def _launch(s: SessionCore, kept: Saved, options: LoginOptions) -> Restoring:
         if s._run.record.state in LIVE:
             raise already(s)
         left: list[bool] = []
-        flight = s._house.shell.launch(str(s.key), _fly(s, kept, options, left))
-        s._restoring = Restoring(kept, flight, left)
-        return s._restoring
+
+        def keep(flight: Flight[AuthEvent | None]) -> None:
+            s._restoring = Restoring(kept, flight, left)
+
+        try:
+            s._house.shell.launch(str(s.key), _fly(s, kept, options, left), keep)
+        except BaseException:
+            left.append(True)
+            raise
+        return cast(Restoring, s._restoring)
 
 
 def _fly(s: SessionCore, kept: Saved, options: LoginOptions, left: list[bool]) -> Op[AuthEvent | None]:

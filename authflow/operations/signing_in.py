@@ -117,19 +117,22 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
         yield Do(partial(store_pending, house, state, pending), house.store.blocking)
         yield Do(partial(run.ledger.commit, Trigger.AUTHORIZE, facts), house.store.blocking)
         yield from displaced(s, run, before)
-    except BaseException:
+    except Exception:
         let_go(run, pending.attempt)
         raise
-    if not s.provider.allow_insecure_loopback:
-        # While the human is on the way, not when the code has arrived.
-        warm_tls()
-        if s.provider.openid and _JOSE not in sys.modules:
-            threading.Thread(target=import_module, args=(_JOSE,), name="authflow-jose").start()
-    yield Tell(s._outbox)
-    if binding is not None and not isinstance(agent, Web):
-        kept = {**(s._bindings or {}), pending.attempt: binding}
-        s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
+    except BaseException:
+        yield from give_up(s, run, pending.attempt)
+        raise
     try:
+        if not s.provider.allow_insecure_loopback:
+            # While the human is on the way, not when the code has arrived.
+            warm_tls()
+            if s.provider.openid and _JOSE not in sys.modules:
+                threading.Thread(target=import_module, args=(_JOSE,), name="authflow-jose").start()
+        yield Tell(s._outbox)
+        if binding is not None and not isinstance(agent, Web):
+            kept = {**(s._bindings or {}), pending.attempt: binding}
+            s._bindings = dict(list(kept.items())[-2 * MOST_PENDING :])
         if isinstance(agent, PollingAgent):
             metadata, pending = yield from _enrol(s, run, options, state, pending)
             asked = _authorization_params(options, pending)
@@ -138,16 +141,16 @@ def begin(s: SessionCore, options: LoginOptions) -> Op[Begun]:
             ready, pending = yield from _address(s, run, options, state, pending)
         url, request_object = ready
         yield from _leave(s, state, pending, url)
+        ended = mailbox.take()
+        if ended is None:
+            listener.start(mailbox.put)
     except AuthflowError as error:
         let_go(run, pending.attempt)
         raise (yield from fail(s, run, pending.attempt, error, Phase.AUTHORIZE)) from error
     except BaseException:
         yield from give_up(s, run, pending.attempt)
         raise
-    ended = mailbox.take()
-    if ended is None:
-        listener.start(mailbox.put)
-    else:  # it came to rest while the provider's metadata were on their way
+    if ended is not None:  # it came to rest while the provider's metadata were on their way
         let_go(run, pending.attempt)
         mailbox.put(judge_end(ended))
     return Begun(

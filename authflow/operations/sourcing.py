@@ -12,7 +12,8 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -167,8 +168,8 @@ def _launch(source: SourceCore, refused: Token | None = None) -> Flight[Any]:
     with source._mutex:
         if source._flight is None or source._flight.done:
             key = f"source/{source.provider.name}"
-            source._flight = source._house.shell.launch(key, _get(source, refused))
-        return source._flight
+            source._house.shell.launch(key, _get(source, refused), partial(setattr, source, "_flight"))
+        return cast("Flight[Any]", source._flight)
 
 
 def _get(source: SourceCore, refused: Token | None) -> Op[Outcome]:

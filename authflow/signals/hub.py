@@ -24,6 +24,7 @@ from ..clock import Clock, SystemClock
 from ..errors import InvalidCall, whereabouts
 from ..events import AuthEvent
 from ..forks import Renewed, mind_forks
+from ..threads import begin
 from .mailbox import BACKGROUND_CAPACITY, LOOP_CAPACITY, Mailbox, TaskMailbox, ThreadMailbox
 from .outbox import Outbox, ReplayOutbox, within_receiver
 from .receivers import Call, Latecomer, Receiver, Subscription, Way, filter_of, is_async
@@ -211,10 +212,9 @@ class Signals(Renewed):
         with self._lock:
             if self._closed:
                 return
+            self._handed.put(outbox)  # before the thread is begun: Ctrl-C may strike while it is
             if self._delivery is None:
-                self._delivery = threading.Thread(target=self._deliver, name="authflow-delivery", daemon=True)
-                self._delivery.start()
-        self._handed.put(outbox)
+                begin("authflow-delivery", self._deliver, partial(setattr, self, "_delivery"))
 
     def _deliver_on_loop(self, outbox: Outbox) -> None:
         running = self.running_loop()

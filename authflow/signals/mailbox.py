@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ..errors import whereabouts
+from ..threads import begin
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,9 +126,14 @@ class ThreadMailbox(Mailbox):
     def _start(self) -> bool:
         if not self._signals.admit(self):
             return False
-        self._thread = threading.Thread(target=self._run, name="authflow-receiver", daemon=True)
-        self._thread.start()
+        begin("authflow-receiver", self._run, self._keep)
         return True
+
+    def _keep(self, thread: threading.Thread | None) -> None:
+        self._thread = thread
+        if thread is None:  # it could not be begun: the next call tries again
+            with self._changed:
+                self._running = False
 
     @property
     def here(self) -> bool:

@@ -89,10 +89,13 @@ class Notices(Renewed):
         thread = threading.Thread(
             target=self._run, args=(self._start, ended, begun), name="authflow-store-watch", daemon=True
         )
-        thread.start()
-        if not begun.event.wait(_BEGIN) or begun.error is not None:
+        try:
+            thread.start()
+            if not begun.event.wait(_BEGIN) or begun.error is not None:
+                raise begun.error or StoreError("A store cannot be watched: it does not answer.", hint="Try again.")
+        except BaseException:
             ended.set()
-            raise begun.error or StoreError("A store cannot be watched: it does not answer.", hint="Try again.")
+            raise
         self._ended, self._thread = ended, thread
 
     def _end(self) -> threading.Thread | None:

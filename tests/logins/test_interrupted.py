@@ -16,6 +16,8 @@ from authflow import Session, SessionManager, State
 from authflow.errors import AuthflowError
 from authflow.testing import DevProvider, ScriptedBrowser
 
+from ..struck import ended, struck_beginning
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="of systems that can signal a thread")
 REDIRECT = "https://app.example/callback"
 
@@ -151,3 +153,88 @@ def test_a_receiver_of_a_failed_login_may_close_the_manager(manager: SessionMana
     with dev.lie("id_token_claims", lambda claims: {**claims, "aud": "another"}), pytest.raises(AuthflowError):
         session.complete(url, binding=binding)
     assert session._run.record.state is State.IDLE
+
+
+# ── struck while a thread is begun ───────────────────────────────────────────────────────────────────
+
+THREADS = ["authflow-flight", "authflow-loopback", "authflow-scheduler", "authflow-receiver"]
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+@pytest.mark.parametrize("name", THREADS)
+def test_a_login_that_is_struck_there_ends_and_the_next_one_works(
+    dev: DevProvider, issued: list[dict[str, Any]], name: str, when: str
+) -> None:
+    with SessionManager([dev.settings("acme")]) as local:
+        session, told = local["acme"], threading.Event()
+        local.on_login.connect(lambda session, event: told.set(), background=True)
+        with struck_beginning(name, when) as at, ScriptedBrowser("ada") as ada, pytest.raises(KeyboardInterrupt):
+            session.login(open_url=ada)
+        assert len(at) == 1
+        if session.state.live:  # it had come to its end when it was struck, or before it could be cancelled
+            assert name in ("authflow-receiver", "authflow-flight")
+            session.logout()
+        else:
+            assert name != "authflow-receiver"
+            assert session.state is State.IDLE
+        told.clear()
+        with ScriptedBrowser("ada") as ada:
+            session.login(open_url=ada)
+        assert told.wait(30)
+    present = session._run.record.token
+    assert present is not None
+    for answer in issued:
+        assert dev.accepts(answer["access_token"]) == (answer["access_token"] == present.access_token)
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+@pytest.mark.parametrize("name", THREADS)
+def test_closing_after_a_login_was_struck_there_leaves_nothing_behind(
+    dev: DevProvider, issued: list[dict[str, Any]], name: str, when: str
+) -> None:
+    local = SessionManager([dev.settings("acme")])
+    session = local["acme"]
+    local.on_login.connect(lambda session, event: None, background=True)
+    with struck_beginning(name, when), ScriptedBrowser("ada") as ada, pytest.raises(KeyboardInterrupt):
+        session.login(open_url=ada)
+    local.close()
+    assert all(kept_or_revoked(session, dev, answer) for answer in issued)
+    assert session._run.record.state not in (State.AUTHORIZING, State.EXCHANGING)
+    assert ended("authflow-flight", "authflow-loopback")
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_renewal_that_is_struck_there_is_the_next_callers_too(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    session.complete(url, binding=binding)
+    with dev.hold("token", after=True) as held:
+        with struck_beginning("authflow-flight", when), pytest.raises(KeyboardInterrupt):
+            session.refresh()
+        held.wait()
+        threading.Timer(0.2, held.release).start()
+        session.refresh()
+    assert len(issued) == 2
+    assert session.token().access_token == issued[1]["access_token"]
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_restore_that_is_struck_there_comes_back_and_is_told(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    session.complete(url, binding=binding)
+    saved = replace(session.token(), expires_at=1.0)
+    session.logout(revoke=False, end_session=False)
+    told = threading.Event()
+    manager.on_restore.connect(lambda session, event: told.set())
+    with struck_beginning("authflow-flight", when), pytest.raises(KeyboardInterrupt):
+        session.restore(saved)
+    assert told.wait(30)
+    assert session.token().access_token == issued[1]["access_token"]
+    assert len(issued) == 2
