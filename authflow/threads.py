@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -34,8 +35,8 @@ def begin(
     """Begins a thread that does `work()`. `keep(thread)` is called before, and `keep(None)` if it comes to nothing."""
     claim = threading.Lock()  # whoever takes it first: the thread, which works then, or whoever saw it fail to begin
     thread = threading.Thread(target=_work_if_first, args=(claim, work), name=name, daemon=daemon)
-    keep(thread)
     try:
+        keep(thread)
         thread.start()
     except BaseException:
         if claim.acquire(blocking=False):
@@ -48,14 +49,23 @@ def _work_if_first(claim: threading.Lock, work: Callable[[], object]) -> None:
         work()
 
 
+class _Work(NamedTuple):
+    """What somebody brought, once or twice: whoever takes the claim first does it."""
+
+    claim: threading.Lock
+    future: Future[Any]
+    do: Callable[[], Any]
+
+
 class Crew:
     """What was taken on and waits, and the threads at it. Call it from one thread at a time."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._waiting: SimpleQueue[_Work] = SimpleQueue()
         self._mutex = threading.Lock()
         self._at_work = 0
         self._threads: list[threading.Thread] = []
+        self._newest: threading.Thread | None = None
 
     def take_on(self, work: Callable[[], T], keep: Callable[[Future[T]], object]) -> None:
         """Has `work()` done. `keep` gets the future of what comes of it, before it begins. When no thread can be had,
@@ -63,32 +73,31 @@ class Crew:
         from concurrent.futures import Future
 
         future: Future[T] = Future()
-        keep(future)
-        self._waiting.put((future, work))
+        brought = _Work(threading.Lock(), future, work)
         try:
-            self._begin_thread()
+            keep(future)
+            self._bring(brought)
         except BaseException:
             try:
-                self._begin_thread()
+                self._bring(brought)
             except BaseException:
-                future.cancel()  # unless somebody is at it
+                if brought.claim.acquire(blocking=False):  # else somebody is at it
+                    future.cancel()
                 raise
             raise
 
     def close(self) -> None:
         """Waits until all is done. Nothing may be taken on any more."""
-        for thread in self._threads:
+        for thread in self._alive():
             thread.join()
 
-    def _begin_thread(self) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        begin("authflow-flight", self._work, self._keep, daemon=False)
+    def _bring(self, work: _Work) -> None:
+        self._waiting.put(work)
+        self._threads = self._alive()
+        begin("authflow-flight", self._work, partial(setattr, self, "_newest"), daemon=False)
 
-    def _keep(self, thread: threading.Thread | None) -> None:
-        if thread is None:
-            self._threads.pop()
-        else:
-            self._threads.append(thread)
+    def _alive(self) -> list[threading.Thread]:
+        return [one for one in (*self._threads, self._newest) if one is not None and one.is_alive()]
 
     def _work(self) -> None:
         with self._mutex:
@@ -97,20 +106,19 @@ class Crew:
             self._at_work += 1
         while True:
             try:
-                future, work = self._waiting.get_nowait()
+                work = self._waiting.get_nowait()
             except Empty:
                 with self._mutex:
                     if self._waiting.empty():
                         self._at_work -= 1
                         return
                 continue
-            _carry_out(future, work)
-            del future, work  # a thread that looks for more holds no session
+            if work.claim.acquire(blocking=False):
+                _carry_out(work.future, work.do)
+            del work  # a thread that looks for more holds no session
 
 
 def _carry_out(future: Future[Any], work: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
     try:
         result = work()
     except BaseException as error:
