@@ -12,7 +12,8 @@ from authflow import State
 from authflow.chart import Trigger
 from authflow.errors import LoginCancelled, ServiceUnavailable, SignInRequired, TemporarilyUnavailable
 from authflow.events import Origin
-from authflow.operations.flight import _claim_facts
+from authflow.operations.landing import claim_facts
+from authflow.operations.renewing import launch_renewal
 from authflow.records import Claim
 from authflow.stores import FileStore, MemoryStore
 from authflow.testing import VirtualClock
@@ -51,7 +52,7 @@ class Two:
         gone = world.manager(world.settings(rotation=self.rotation), store=store)
         session = gone["acme"]
         assert session.live
-        facts = _claim_facts(session, Origin.CLOCK, Claim(at=world.clock.time()))
+        facts = claim_facts(session, Origin.CLOCK, Claim(at=world.clock.time()))
         session._run.ledger.commit(Trigger.REFRESH, facts)
         store.deaf = True
         await go(gone.close())
@@ -199,6 +200,7 @@ async def test_while_another_process_holds_the_lock_a_token_that_lives_comes_at_
     two = [world.manager(store=FileStore(tmp_path / "sessions")) for _ in range(2)]
     here, there = (manager["acme"] for manager in two)
     await world.sign_in(here)
+    await world.eventually(lambda: there.state is State.AUTHENTICATED)
     old = await go(there.token())
     await world.pass_time(3600 - 100)
     with two[0]._house.store.lock(here._run.ledger.store_key, 0.0) as had:
@@ -253,6 +255,17 @@ async def test_who_asks_for_the_renewal_of_a_process_that_died_waits_until_it_ma
     world.sleep_for(LEASE)
     await until_done(world, renewing)
     assert (await renewing).trigger == "refreshed"
+    assert world.refreshes == 1
+
+
+async def test_a_lease_that_lapses_when_the_caller_has_just_looked_is_taken_over(world: World) -> None:
+    two = await Two(world, rotation="grace").signed_in(world)
+    await two.another_dies_at_its_renewal(world)
+    seen = two.there._run.record
+    world.sleep_for(LEASE)
+    flight = launch_renewal(two.there, Origin.USER, seen)
+    await until_done(world, flight.future)
+    assert flight.future.result().error is None
     assert world.refreshes == 1
 
 
