@@ -48,18 +48,19 @@ def sign_out(
     yield Do(ledger.load, house.store.blocking)
     cancelled = yield from cancel(s, reason="logout")
     ledger.spares = not revoke
+    ended = ledger.record
+    there = partial(_sign_out_there, s, cancelled, revoke, end_session, post_logout_redirect_uri)
     try:
         ended = ledger.fence(Trigger.LOGOUT, Facts(now=ledger.now(), reason="user", revocation_due=revoke))
+        yield Tell(s._outbox)
     except InvalidTransition:
         return LogoutResult(signed_out=False, cancelled_login=cancelled)
-    there = partial(_sign_out_there, s, ended, cancelled, revoke, end_session, post_logout_redirect_uri)
-    try:
-        yield Tell(s._outbox)
     except BaseException:
-        house.shell.launch(str(s.key), there())
+        if ledger.record.epoch != ended.epoch:  # the fence stands: Ctrl-C came amid what follows it
+            house.shell.launch(str(s.key), there(ended))
         raise
     try:
-        result: LogoutResult = yield Own(there())
+        result: LogoutResult = yield Own(there(ended))
     except ManagerClosed as error:  # by a receiver of on_logout
         return LogoutResult(True, cancelled, ledger.persist(), errors=(error.info,))
     return result
@@ -67,11 +68,11 @@ def sign_out(
 
 def _sign_out_there(
     s: SessionCore,
-    ended: SessionRecord,
     cancelled: bool,
     revoke: bool,
     end_session: bool,
     post_logout_redirect_uri: str | None,
+    ended: SessionRecord,
 ) -> Op[LogoutResult]:
     """The tombstone, and the provider's part. Whoever waits may leave: what began goes on."""
     house, ledger = s._house, s._run.ledger

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -238,3 +239,30 @@ def test_a_restore_that_is_struck_there_comes_back_and_is_told(
     assert told.wait(30)
     assert session.token().access_token == issued[1]["access_token"]
     assert len(issued) == 2
+
+
+# ── struck amid what follows a fence ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("hook", ["event", "receiver"])
+def test_a_logout_that_is_struck_when_it_holds_is_told_to_the_provider(
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], hook: str
+) -> None:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    session.complete(url, binding=binding)
+
+    def strike(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if hook == "receiver":
+        manager.on_logout.connect(lambda session, event: strike())
+        with pytest.raises(KeyboardInterrupt):
+            session.logout()
+    else:
+        with patch.object(manager._house.recorder, "event", strike), pytest.raises(KeyboardInterrupt):
+            session.logout()
+    manager.close()
+    assert session._run.record.state is State.LOGGED_OUT
+    assert kept_or_revoked(session, dev, issued[0])
