@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
+import time
 import weakref
 from concurrent.futures import Future
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 from authflow import threads
 from authflow.threads import MOST_AT_WORK, Crew, begin
 
-from .struck import alive, ended, struck_beginning
+from .struck import ended, struck_beginning
 
 LONG = 30.0  # real seconds after which a test has failed
 
@@ -69,12 +72,72 @@ def test_a_thread_that_was_struck_too_late_is_kept(monkeypatch):
 # ── the crew ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_work_is_done_and_its_threads_end_by_themselves():
+def test_work_is_done_and_a_thread_that_waits_long_enough_ends(monkeypatch):
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 0.05)
     crew, kept = Crew(), Kept()
-    crew.take_on(lambda: 42, kept)
-    assert kept[0].result(LONG) == 42
-    assert ended("authflow-flight")
+    for answer in range(20):
+        crew.take_on(lambda answer=answer: answer, kept)
+        assert kept[0].result(LONG) == answer
+        for thread in crew._alive() if answer % 2 else ():
+            thread.join(LONG)
+    assert crew._count == 0
     crew.close()
+
+
+def test_a_thread_that_waits_is_given_the_next_work():
+    crew, at = Crew(), []
+    for _ in range(20):
+        kept = Kept()
+        crew.take_on(threading.get_ident, kept)
+        at.append(kept[0].result(LONG))
+        while crew._idle._value == 0:  # it has given its answer, and is not waiting yet
+            time.sleep(0.001)
+    assert len(set(at)) == 1
+    crew.close()
+    assert not crew._alive()
+
+
+@pytest.mark.parametrize("brought", range(8))
+def test_nothing_is_left_undone_while_threads_come_and_go(brought, monkeypatch):
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(threads, "MOST_AT_WORK", 2)
+    crew, futures = Crew(), []
+    for n in range(500):
+        crew.take_on(lambda n=n: n, futures.append)
+        if n % (brought + 1) == 0:
+            time.sleep(0)
+    assert [future.result(LONG) for future in futures] == list(range(500))
+    crew.close()
+
+
+AT_THE_END = """
+import time
+from authflow.threads import Crew
+
+crew, futures = Crew(), []
+crew.take_on(lambda: None, futures.append)
+futures[0].result()
+{more}
+"""
+
+
+def at_the_end(more: str) -> tuple[str, float]:
+    since = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END.format(more=more)], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout + done.stderr, time.monotonic() - since
+
+
+def test_the_interpreters_end_waits_for_what_is_being_done():
+    said, _ = at_the_end("crew.take_on(lambda: (time.sleep(0.5), print('done')), futures.append)")
+    assert said == "done\n"
+
+
+def test_a_thread_that_waits_keeps_no_process_alive(monkeypatch):
+    said, seconds = at_the_end("from authflow import threads; threads.IDLE_SECONDS = 50; crew.take_on(int, print)")
+    assert said.startswith("<Future")
+    assert seconds < 40
 
 
 def test_an_error_is_the_futures_and_ends_no_thread():
@@ -140,7 +203,7 @@ def test_closing_waits_for_all():
     threading.Timer(0.1, go_on.set).start()
     crew.close()
     assert sorted(done) == list(range(2 * MOST_AT_WORK))
-    assert not alive("authflow-flight")
+    assert not crew._alive()
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
@@ -168,7 +231,7 @@ def test_struck_twice_before_a_thread_was_there_it_is_not_done_and_says_so():
 def test_without_a_thread_to_be_had_the_error_says_so_and_nothing_hangs(monkeypatch):
     crew, kept, done = Crew(), Kept(), []
 
-    def no_more(name, work, keep, *, daemon):
+    def no_more(name, work, keep):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as full:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from authflow import Session, SessionManager, State
+from authflow import Session, SessionManager, State, threads
 from authflow.errors import AuthflowError
 from authflow.testing import DevProvider, ScriptedBrowser
 
@@ -158,6 +158,12 @@ def test_a_receiver_of_a_failed_login_may_close_the_manager(manager: SessionMana
 
 # ── struck while a thread is begun ───────────────────────────────────────────────────────────────────
 
+@pytest.fixture
+def none_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has done its work ends at once: the next flight begins one."""
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 0.0)
+
+
 THREADS = ["authflow-flight", "authflow-loopback", "authflow-scheduler", "authflow-receiver"]
 
 
@@ -206,13 +212,14 @@ def test_closing_after_a_login_was_struck_there_leaves_nothing_behind(
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_renewal_that_is_struck_there_is_the_next_callers_too(
-    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str, none_waits: None
 ) -> None:
     dev.auto = "ada"
     session = manager["acme"]
     url, binding = came_back(session)
     session.complete(url, binding=binding)
     with dev.hold("token", after=True) as held:
+        assert ended("authflow-flight")
         with struck_beginning("authflow-flight", when), pytest.raises(KeyboardInterrupt):
             session.refresh()
         held.wait()
@@ -224,7 +231,7 @@ def test_a_renewal_that_is_struck_there_is_the_next_callers_too(
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_restore_that_is_struck_there_comes_back_and_is_told(
-    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str
+    manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str, none_waits: None
 ) -> None:
     dev.auto = "ada"
     session = manager["acme"]
@@ -234,6 +241,7 @@ def test_a_restore_that_is_struck_there_comes_back_and_is_told(
     session.logout(revoke=False, end_session=False)
     told = threading.Event()
     manager.on_restore.connect(lambda session, event: told.set())
+    assert ended("authflow-flight")
     with struck_beginning("authflow-flight", when), pytest.raises(KeyboardInterrupt):
         session.restore(saved)
     assert told.wait(30)
