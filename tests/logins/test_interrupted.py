@@ -44,6 +44,14 @@ def came_back(session: Session) -> tuple[str, str | None]:
         return str(browser.get(request.url).headers["location"]), request.binding
 
 
+def signed_in(manager: SessionManager, dev: DevProvider) -> Session:
+    dev.auto = "ada"
+    session = manager["acme"]
+    url, binding = came_back(session)
+    session.complete(url, binding=binding)
+    return session
+
+
 class CtrlC:
     """Strikes the main thread as soon as a request stands at the provider; lets that go on when the test says so."""
 
@@ -120,10 +128,7 @@ def test_a_login_that_waits_is_cancelled_and_what_was_issued_is_revoked_or_kept(
 def test_a_saved_session_that_is_being_renewed_comes_back(
     manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]]
 ) -> None:
-    dev.auto = "ada"
-    session = manager["acme"]
-    url, binding = came_back(session)
-    session.complete(url, binding=binding)
+    session = signed_in(manager, dev)
     saved = replace(session.token(), expires_at=1.0)
     session.logout(revoke=False, end_session=False)
     with CtrlC(dev, "token", after=True), pytest.raises(KeyboardInterrupt):
@@ -214,10 +219,7 @@ def test_closing_after_a_login_was_struck_there_leaves_nothing_behind(
 def test_a_renewal_that_is_struck_there_is_the_next_callers_too(
     manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str, none_waits: None
 ) -> None:
-    dev.auto = "ada"
-    session = manager["acme"]
-    url, binding = came_back(session)
-    session.complete(url, binding=binding)
+    session = signed_in(manager, dev)
     with dev.hold("token", after=True) as held:
         assert ended("authflow-flight")
         with struck_beginning("authflow-flight", when), pytest.raises(KeyboardInterrupt):
@@ -233,10 +235,7 @@ def test_a_renewal_that_is_struck_there_is_the_next_callers_too(
 def test_a_restore_that_is_struck_there_comes_back_and_is_told(
     manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], when: str, none_waits: None
 ) -> None:
-    dev.auto = "ada"
-    session = manager["acme"]
-    url, binding = came_back(session)
-    session.complete(url, binding=binding)
+    session = signed_in(manager, dev)
     saved = replace(session.token(), expires_at=1.0)
     session.logout(revoke=False, end_session=False)
     told = threading.Event()
@@ -256,10 +255,7 @@ def test_a_restore_that_is_struck_there_comes_back_and_is_told(
 def test_a_logout_that_is_struck_when_it_holds_is_told_to_the_provider(
     manager: SessionManager, dev: DevProvider, issued: list[dict[str, Any]], hook: str
 ) -> None:
-    dev.auto = "ada"
-    session = manager["acme"]
-    url, binding = came_back(session)
-    session.complete(url, binding=binding)
+    session = signed_in(manager, dev)
 
     def strike(*_: Any) -> None:
         raise KeyboardInterrupt
