@@ -84,7 +84,8 @@ def test_work_is_done_and_a_thread_that_waits_long_enough_ends(monkeypatch):
     crew.close()
 
 
-def test_a_thread_that_waits_is_given_the_next_work():
+def test_a_thread_that_waits_is_given_the_next_work(monkeypatch):
+    monkeypatch.setattr(threads, "IDLE_SECONDS", LONG)
     crew, at = Crew(), []
     for _ in range(20):
         kept = Kept()
@@ -134,7 +135,7 @@ def test_the_interpreters_end_waits_for_what_is_being_done():
     assert said == "done\n"
 
 
-def test_a_thread_that_waits_keeps_no_process_alive(monkeypatch):
+def test_a_thread_that_waits_keeps_no_process_alive():
     said, seconds = at_the_end("from authflow import threads; threads.IDLE_SECONDS = 50; crew.take_on(int, print)")
     assert said.startswith("<Future")
     assert seconds < 40
