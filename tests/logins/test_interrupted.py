@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
@@ -53,23 +54,37 @@ def signed_in(manager: SessionManager, dev: DevProvider) -> Session:
 
 
 class CtrlC:
-    """Strikes the main thread as soon as a request stands at the provider; lets that go on when the test says so."""
+    """Strikes the main thread as soon as a request stands at the provider; lets that go on when the test says so.
+
+    Once is not enough: a signal that comes just before a thread blocks on a lock does not wake it. It is raised once.
+    """
 
     def __init__(self, dev: DevProvider, endpoint: str, *, after: bool = False) -> None:
         self._held = dev.hold(endpoint, after=after)
         self._thread = threading.Thread(target=self._strike, daemon=True)
+        self._raised = threading.Event()
+        self._before: Any = None
 
     def _strike(self) -> None:
         self._held.wait()
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        while not self._raised.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self._raised.wait(0.1)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if not self._raised.is_set():
+            self._raised.set()
+            raise KeyboardInterrupt
 
     def __enter__(self) -> CtrlC:
+        self._before = signal.signal(signal.SIGINT, self._hear)
         self._held.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._thread.join()
+        signal.signal(signal.SIGINT, self._before)
         self._held.__exit__(*error)
 
 
